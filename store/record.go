@@ -1,0 +1,151 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Record is one row: logical field names to canonical values.
+//
+// A value is one of
+//
+//	nil              a database null, for every type
+//	string           [String]
+//	bool             [Bool]
+//	int64            [Int]
+//	float64          [Float]
+//	time.Time        [Time], in UTC with whole milliseconds
+//	json.RawMessage  [JSON]
+//	[]string         [Strings]
+//	Record           a row joined by [Query.Join], or nil where there is none
+//
+// Use [Table.Canonical] to bring values into this form. Columns that the
+// database has and the schema does not are left alone and never returned.
+type Record map[string]any
+
+// Clone returns a copy that shares nothing mutable with r.
+func (r Record) Clone() Record {
+	if r == nil {
+		return nil
+	}
+	c := maps.Clone(r)
+	for k, v := range c {
+		switch v := v.(type) {
+		case []string:
+			c[k] = slices.Clone(v)
+		case json.RawMessage:
+			c[k] = slices.Clone(v)
+		case Record:
+			c[k] = v.Clone()
+		}
+	}
+	return c
+}
+
+// String returns the field's text, or "" when it is null or absent.
+func (r Record) String(field string) string { s, _ := r[field].(string); return s }
+
+// Bool returns the field's value, or false when it is null or absent.
+func (r Record) Bool(field string) bool { b, _ := r[field].(bool); return b }
+
+// Int returns the field's value, or 0 when it is null or absent.
+func (r Record) Int(field string) int64 { n, _ := r[field].(int64); return n }
+
+// Time returns the field's value, or the zero time when it is null or absent.
+func (r Record) Time(field string) time.Time { t, _ := r[field].(time.Time); return t }
+
+// Record returns the row joined under the name, or nil when there is none.
+func (r Record) Record(name string) Record { j, _ := r[name].(Record); return j }
+
+// Precision is how fine a [Time] is kept: the coarsest among the databases
+// and what the wire protocol carries.
+const Precision = time.Millisecond
+
+// CanonicalTime is t in UTC, cut to [Precision] and without a monotonic part.
+func CanonicalTime(t time.Time) time.Time { return t.Round(0).UTC().Truncate(Precision) }
+
+// Canonical brings a value into the form a [Record] holds for the type:
+// integers of every size become int64, times become UTC with milliseconds,
+// []byte and marshalable values become JSON. nil stays nil, whatever the type.
+// A value that does not fit is [ErrInvalid]; nothing is converted between
+// types ("1" is no Int).
+func (t Type) Canonical(v any) (any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	switch t {
+	case String:
+		if s, ok := v.(string); ok {
+			return s, nil
+		}
+	case Bool:
+		if b, ok := v.(bool); ok {
+			return b, nil
+		}
+	case Int:
+		switch n := v.(type) {
+		case int64:
+			return n, nil
+		case int:
+			return int64(n), nil
+		case int32:
+			return int64(n), nil
+		case uint32:
+			return int64(n), nil
+		}
+	case Float:
+		switch n := v.(type) {
+		case float64:
+			return n, nil
+		case float32:
+			return float64(n), nil
+		case int64:
+			return float64(n), nil
+		case int:
+			return float64(n), nil
+		}
+	case Time:
+		if at, ok := v.(time.Time); ok {
+			return CanonicalTime(at), nil
+		}
+	case Strings:
+		if ss, ok := v.([]string); ok {
+			return slices.Clone(ss), nil
+		}
+	case JSON:
+		if raw, ok := v.(json.RawMessage); ok {
+			if !json.Valid(raw) {
+				return nil, fmt.Errorf("%w: not valid JSON", ErrInvalid)
+			}
+			return slices.Clone(raw), nil
+		}
+		raw, err := json.Marshal(v)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %v", ErrInvalid, err)
+		}
+		return json.RawMessage(raw), nil
+	}
+	return nil, fmt.Errorf("%w: %T is no %s", ErrInvalid, v, t)
+}
+
+// Canonical returns a copy of r with every value in the form that its field's
+// type asks for (see [Type.Canonical]). A field that the table does not have
+// is [ErrInvalid]. Stores call it on what they are given.
+func (t *Table) Canonical(r Record) (Record, error) {
+	out := make(Record, len(r))
+	for name, v := range r {
+		f := t.Field(name)
+		if f == nil {
+			return nil, fmt.Errorf("%w: table %q has no field %q", ErrInvalid, t.Name, name)
+		}
+		c, err := f.Type.Canonical(v)
+		if err != nil {
+			return nil, fmt.Errorf("field %q of %q: %w", name, t.Name, err)
+		}
+		out[name] = c
+	}
+	return out, nil
+}
