@@ -1,0 +1,223 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ostiary/ostiary/store"
+)
+
+// Database is the engine's way to its [store.Store]: tables by their logical
+// names, every call under a time-out, identifiers and defaults filled in, and
+// work that has to wait for a commit. Plugins reach their tables through it.
+// It is safe for concurrent use.
+type Database struct {
+	store   store.Store
+	schema  *store.Schema
+	timeout time.Duration
+	newID   func() (string, error)
+}
+
+// Schema is the merged description of all tables.
+func (d *Database) Schema() *store.Schema { return d.schema }
+
+func (d *Database) table(name string) (*store.Table, error) {
+	t := d.schema.Table(name)
+	if t == nil {
+		return nil, fmt.Errorf("%w: there is no table %q", store.ErrInvalid, name)
+	}
+	return t, nil
+}
+
+// bounded derives the context of one call. What the time-out of this layer
+// ends is reported as unavailable, what the caller's own context ends as that
+// context's error.
+func (d *Database) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, d.timeout, store.ErrUnavailable)
+}
+
+func outcome(ctx context.Context, doing, table string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(ctx), store.ErrUnavailable) {
+		err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return fmt.Errorf("%s %s: %w", doing, table, err)
+}
+
+// Create inserts a row, after giving it an id and the defaults of the fields
+// it leaves out. See [store.Store].
+func (d *Database) Create(ctx context.Context, table string, r store.Record) (store.Record, error) {
+	t, err := d.table(table)
+	if err != nil {
+		return nil, err
+	}
+	r, err = d.complete(t, r)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := d.bounded(ctx)
+	defer cancel()
+	row, err := d.store.Create(ctx, t, r)
+	return row, outcome(ctx, "create", table, err)
+}
+
+// complete returns a copy of r with an id and with the defaults of the fields
+// that are absent.
+func (d *Database) complete(t *store.Table, r store.Record) (store.Record, error) {
+	r = r.Clone()
+	if r == nil {
+		r = store.Record{}
+	}
+	if _, ok := r[store.ID]; !ok {
+		id, err := d.newID()
+		if err != nil {
+			return nil, fmt.Errorf("make an id: %w", err)
+		}
+		r[store.ID] = id
+	}
+	for _, f := range t.Fields {
+		if _, ok := r[f.Name]; ok {
+			continue
+		}
+		if v := defaultOf(f); v != nil {
+			r[f.Name] = v
+		}
+	}
+	return r, nil
+}
+
+func defaultOf(f *store.Field) any {
+	if f.DefaultFunc != nil {
+		return f.DefaultFunc()
+	}
+	return f.Default
+}
+
+// FindOne returns the first matching row or [store.ErrNotFound].
+func (d *Database) FindOne(ctx context.Context, table string, q store.Query) (store.Record, error) {
+	t, err := d.table(table)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := d.bounded(ctx)
+	defer cancel()
+	row, err := d.store.FindOne(ctx, t, q)
+	return row, outcome(ctx, "find", table, err)
+}
+
+// FindMany returns the matching rows.
+func (d *Database) FindMany(ctx context.Context, table string, q store.Query) ([]store.Record, error) {
+	t, err := d.table(table)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := d.bounded(ctx)
+	defer cancel()
+	rows, err := d.store.FindMany(ctx, t, q)
+	return rows, outcome(ctx, "list", table, err)
+}
+
+// Count returns how many rows match.
+func (d *Database) Count(ctx context.Context, table string, w store.Where) (int64, error) {
+	t, err := d.table(table)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := d.bounded(ctx)
+	defer cancel()
+	n, err := d.store.Count(ctx, t, w)
+	return n, outcome(ctx, "count", table, err)
+}
+
+// Update changes every matching row and returns how many matched.
+func (d *Database) Update(ctx context.Context, table string, w store.Where, set store.Record) (int64, error) {
+	t, err := d.table(table)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := d.bounded(ctx)
+	defer cancel()
+	n, err := d.store.Update(ctx, t, w, set)
+	return n, outcome(ctx, "update", table, err)
+}
+
+// Delete removes every matching row and returns how many there were.
+func (d *Database) Delete(ctx context.Context, table string, w store.Where) (int64, error) {
+	t, err := d.table(table)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := d.bounded(ctx)
+	defer cancel()
+	n, err := d.store.Delete(ctx, t, w)
+	return n, outcome(ctx, "delete", table, err)
+}
+
+// Take removes one matching row and returns it; at most one caller gets it.
+func (d *Database) Take(ctx context.Context, table string, w store.Where) (store.Record, error) {
+	t, err := d.table(table)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := d.bounded(ctx)
+	defer cancel()
+	row, err := d.store.Take(ctx, t, w)
+	return row, outcome(ctx, "take", table, err)
+}
+
+// Add changes one matching row under its guard and returns it; see
+// [store.Store].
+func (d *Database) Add(ctx context.Context, table string, w store.Where, delta map[string]int64, set store.Record) (store.Record, error) {
+	t, err := d.table(table)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := d.bounded(ctx)
+	defer cancel()
+	row, err := d.store.Add(ctx, t, w, delta, set)
+	return row, outcome(ctx, "change", table, err)
+}
+
+type commitKey struct{}
+
+// commitQueue holds what waits for the outermost transaction.
+type commitQueue struct{ work []func(context.Context) error }
+
+// Tx runs fn in a transaction; a nested call joins the outer one. Work given
+// to [Database.AfterCommit] inside fn runs once the outermost transaction has
+// committed, and not at all otherwise.
+//
+// The first error of that work is returned and ends it: the transaction has
+// happened, but not everything that belongs to it.
+func (d *Database) Tx(ctx context.Context, fn func(ctx context.Context) error) error {
+	if _, nested := ctx.Value(commitKey{}).(*commitQueue); nested {
+		return d.store.Tx(ctx, fn)
+	}
+	queue := &commitQueue{}
+	bounded, cancel := d.bounded(context.WithValue(ctx, commitKey{}, queue))
+	defer cancel()
+	if err := d.store.Tx(bounded, fn); err != nil {
+		return outcome(bounded, "commit", "transaction", err)
+	}
+	for _, work := range queue.work {
+		if err := work(ctx); err != nil {
+			return fmt.Errorf("after commit: %w", err)
+		}
+	}
+	return nil
+}
+
+// AfterCommit runs fn once the transaction that ctx belongs to has committed;
+// at once where there is none. Writes to secondary storage belong here, so
+// that a roll-back leaves nothing behind.
+func (d *Database) AfterCommit(ctx context.Context, fn func(ctx context.Context) error) error {
+	if queue, ok := ctx.Value(commitKey{}).(*commitQueue); ok {
+		queue.work = append(queue.work, fn)
+		return nil
+	}
+	return fn(ctx)
+}

@@ -1,0 +1,288 @@
+package core
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// originPolicy decides which origins may send requests and where redirects may
+// lead. It is the one place that does.
+type originPolicy struct {
+	base    string // origin of the application
+	trusted []originPattern
+}
+
+// originPattern is one trusted origin. A star stands for any run of
+// characters of a host name, dots included, and for nothing else: it never
+// reaches beyond the fixed end of the pattern, over a port or a scheme.
+type originPattern struct {
+	scheme string // empty: http or https
+	host   string // may hold stars
+	port   string
+	// custom is set for schemes other than http and https, whose URLs are
+	// compared by scheme, authority and leading path.
+	custom bool
+	path   string
+}
+
+func newOriginPolicy(base string, trusted []string, p *problems) *originPolicy {
+	o := &originPolicy{base: base}
+	for i, text := range append([]string{base}, trusted...) {
+		if text == "" && i == 0 {
+			continue // reported as BaseURL
+		}
+		pattern, err := parseOriginPattern(text)
+		if err != nil {
+			p.addf("TrustedOrigins[%d]: %w", i-1, err)
+			continue
+		}
+		o.trusted = append(o.trusted, pattern)
+	}
+	return o
+}
+
+func parseOriginPattern(text string) (originPattern, error) {
+	bad := func(why string) (originPattern, error) {
+		return originPattern{}, fmt.Errorf("%q %s; use an origin such as \"https://app.example.com\", \"https://*.example.com\" or \"myapp://\"", text, why)
+	}
+	if strings.TrimSpace(text) != text || text == "" {
+		return bad("is empty or has blanks around it")
+	}
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		scheme, rest = "", text
+	}
+	scheme = strings.ToLower(scheme)
+	if strings.ContainsAny(rest, "\\@?#%") || strings.ContainsFunc(text, isControl) {
+		return bad("has characters that no origin has")
+	}
+	authority, path, _ := strings.Cut(rest, "/")
+	if ok && scheme != "http" && scheme != "https" {
+		if scheme == "" || strings.Contains(scheme, "*") || isScript(scheme) {
+			return bad("has no scheme that can be trusted")
+		}
+		return originPattern{scheme: scheme, host: strings.ToLower(authority), path: strings.Trim(path, "/"), custom: true}, nil
+	}
+	if path != "" {
+		return bad("has a path, which an origin has not")
+	}
+	host, port := splitPort(strings.ToLower(authority))
+	switch {
+	case host == "" || strings.Trim(host, "*.") == "":
+		return bad("trusts every host")
+	case port != "" && strings.Trim(port, "0123456789") != "":
+		return bad("has no numeric port")
+	}
+	return originPattern{scheme: scheme, host: host, port: defaultPort(scheme, port)}, nil
+}
+
+// matches reports whether an http or https origin, or a URL with a custom
+// scheme, is the pattern's.
+func (o originPattern) matches(u *url.URL) bool {
+	scheme, host := strings.ToLower(u.Scheme), strings.ToLower(u.Hostname())
+	if o.custom {
+		if scheme != o.scheme || (o.host != "" && !strings.EqualFold(u.Host, o.host)) {
+			return false
+		}
+		path := strings.Trim(u.Path, "/")
+		return o.path == "" || path == o.path || strings.HasPrefix(path, o.path+"/")
+	}
+	if scheme != "http" && scheme != "https" || (o.scheme != "" && scheme != o.scheme) {
+		return false
+	}
+	return defaultPort(scheme, u.Port()) == defaultPort(scheme, o.port) && matchHost(o.host, host)
+}
+
+// matchHost compares a host with a pattern. A pattern of digits, dots and
+// stars stands for IPv4 addresses only.
+func matchHost(pattern, host string) bool {
+	if !strings.Contains(pattern, "*") {
+		return strings.Trim(pattern, "[]") == strings.Trim(host, "[]")
+	}
+	if strings.Trim(pattern, "0123456789.*") == "" {
+		addr, err := netip.ParseAddr(host)
+		if err != nil || !addr.Is4() {
+			return false
+		}
+		return matchSegments(strings.Split(pattern, "."), strings.Split(host, "."))
+	}
+	return matchStars(pattern, host)
+}
+
+func matchSegments(pattern, host []string) bool {
+	if len(pattern) != len(host) {
+		return false
+	}
+	for i := range pattern {
+		if !matchStars(pattern[i], host[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// matchStars matches text in which each star of the pattern stands for one or
+// more characters.
+func matchStars(pattern, text string) bool {
+	fixed, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return pattern == text
+	}
+	if !strings.HasPrefix(text, fixed) {
+		return false
+	}
+	rest = strings.TrimLeft(rest, "*")
+	for i := len(fixed) + 1; i <= len(text); i++ {
+		if matchStars(rest, text[i:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// trusts reports whether a full URL leads to, or an Origin header names, a
+// trusted place.
+func (o *originPolicy) trusts(text string) bool {
+	if text == "" || strings.ContainsAny(text, "\\ ") || strings.ContainsFunc(text, isControl) {
+		return false
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme == "" || u.User != nil || u.Opaque != "" || isScript(strings.ToLower(u.Scheme)) {
+		return false
+	}
+	for _, p := range o.trusted {
+		if p.matches(u) {
+			return true
+		}
+	}
+	return false
+}
+
+// trustsTarget reports whether a redirect may lead there: a path of this
+// origin, or a URL of a trusted one.
+func (o *originPolicy) trustsTarget(target string) bool {
+	if !strings.HasPrefix(target, "/") {
+		return o.trusts(target)
+	}
+	if strings.HasPrefix(target, "//") || strings.Contains(target, "\\") || strings.ContainsFunc(target, isControl) {
+		return false
+	}
+	path, _, _ := strings.Cut(target, "?")
+	path, _, _ = strings.Cut(path, "#")
+	lower := strings.ToLower(path)
+	if strings.Contains(lower, "%2f") || strings.Contains(lower, "%5c") || strings.Contains(lower, "//") {
+		return false
+	}
+	_, err := url.Parse(target)
+	return err == nil
+}
+
+// redirectMembers are the members that name a place to go, with what the wire
+// calls them in its errors.
+var redirectMembers = []struct{ member, label, code string }{
+	{"callbackURL", "callbackURL", "INVALID_CALLBACK_URL"},
+	{"redirectTo", "redirectURL", "INVALID_REDIRECT_URL"},
+	{"errorCallbackURL", "errorCallbackURL", "INVALID_ERROR_CALLBACK_URL"},
+	{"newUserCallbackURL", "newUserCallbackURL", "INVALID_NEW_USER_CALLBACK_URL"},
+}
+
+// check refuses a request that another site made, or that would lead to one.
+func (o *originPolicy) check(r *Request, rt *route) error {
+	if rt.method != http.MethodGet {
+		if err := o.checkOrigin(r.header, rt.signsIn); err != nil {
+			return err
+		}
+	}
+	return o.checkTargets(r)
+}
+
+// checkOrigin looks at who sends a request that changes something. A request
+// without cookies carries nothing that another site could abuse, unless it
+// signs in: then what tells a browser from a program decides.
+func (o *originPolicy) checkOrigin(h http.Header, signsIn bool) error {
+	force := len(h["Cookie"]) > 0
+	if !force && signsIn {
+		site, mode := h.Get("Sec-Fetch-Site"), h.Get("Sec-Fetch-Mode")
+		if site == "cross-site" && mode == "navigate" {
+			return ErrCrossSiteLogin
+		}
+		force = site != "" || mode != "" || h.Get("Sec-Fetch-Dest") != "" || h.Get("Origin") != "" || h.Get("Referer") != ""
+	}
+	if !force {
+		return nil
+	}
+	origin := h.Get("Origin")
+	switch {
+	case origin == "null" && h.Get("Sec-Fetch-Site") == "same-origin":
+		return nil // pages with a strict referrer policy; a script cannot set this header
+	case origin == "":
+		origin = h.Get("Referer")
+	}
+	if origin == "" || origin == "null" {
+		return ErrMissingOrigin
+	}
+	if !o.trusts(origin) {
+		return ErrInvalidOrigin
+	}
+	return nil
+}
+
+func (o *originPolicy) checkTargets(r *Request) error {
+	body := r.Body()
+	for _, m := range redirectMembers {
+		value, ok := body[m.member]
+		if !ok && m.member == "callbackURL" {
+			value, ok = r.source.Query[m.member]
+		}
+		if !ok {
+			continue
+		}
+		target, isText := value.(string)
+		if !isText {
+			return newError(http.StatusBadRequest, "VALIDATION_ERROR", "Invalid "+m.label+": expected a string")
+		}
+		if target != "" && !o.trustsTarget(target) {
+			return newError(http.StatusForbidden, m.code, "Invalid "+m.label)
+		}
+	}
+	return nil
+}
+
+// CheckOrigin refuses a request that changes something, carries cookies and
+// comes from a page of an origin that is not trusted: [ErrInvalidOrigin] or
+// [ErrMissingOrigin]. Requests that change nothing (GET, HEAD, OPTIONS) pass,
+// and so do those without cookies. Applications ask it for their own routes.
+func (a *Auth) CheckOrigin(r *http.Request) error {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return nil
+	}
+	if len(r.Header["Origin"]) > 1 {
+		return ErrInvalidOrigin
+	}
+	return a.origins.checkOrigin(r.Header, false)
+}
+
+func splitPort(authority string) (host, port string) {
+	if h, p, err := net.SplitHostPort(authority); err == nil {
+		return h, p
+	}
+	return strings.Trim(authority, "[]"), ""
+}
+
+func defaultPort(scheme, port string) string {
+	if (scheme == "https" && port == "443") || (scheme == "http" && port == "80") {
+		return ""
+	}
+	return port
+}
+
+func isScript(scheme string) bool {
+	return scheme == "javascript" || scheme == "data" || scheme == "vbscript" || scheme == "file" || scheme == "blob"
+}
+
+func isControl(r rune) bool { return r < 0x20 || r == 0x7f }

@@ -1,0 +1,191 @@
+package core
+
+import (
+	"context"
+	"net/http"
+	"sync"
+
+	"github.com/ostiary/ostiary/internal/input"
+)
+
+// Request is what an endpoint, a hook or a handler behind the session
+// middleware knows about the call it serves. It is the same whether the call
+// came over HTTP or from Go.
+//
+// The session methods are safe for concurrent use; the others belong to the
+// goroutine that serves the request.
+type Request struct {
+	auth   *Auth
+	http   *http.Request // nil for a call from Go outside a request
+	header http.Header   // of the request, never nil
+	out    http.Header   // of the response, never nil
+	path   string        // the endpoint's pattern below the base path, or empty
+	source input.Source
+
+	mu       sync.Mutex
+	looked   bool
+	identity *Identity
+	lookErr  error
+	issued   *Identity
+}
+
+// Auth is the engine that serves the request.
+func (r *Request) Auth() *Auth { return r.auth }
+
+// HTTP is the request as it came, or nil for a call from Go that was made
+// outside of one.
+func (r *Request) HTTP() *http.Request { return r.http }
+
+// Header holds the request's headers. Do not change them.
+func (r *Request) Header() http.Header { return r.header }
+
+// ResponseHeader holds the headers of the response to come.
+func (r *Request) ResponseHeader() http.Header { return r.out }
+
+// Path is the pattern of the endpoint that is served, below the base path:
+// "/sign-in/email". It is empty in a handler of the application.
+func (r *Request) Path() string { return r.path }
+
+// Body holds the members of the body as they were sent, before validation;
+// nil when it is no object. A Before hook may change them.
+func (r *Request) Body() map[string]any {
+	body, _ := r.source.Body.(map[string]any)
+	return body
+}
+
+// UserAgent is the request's User-Agent header, cut to 512 bytes.
+func (r *Request) UserAgent() string {
+	ua := r.header.Get("User-Agent")
+	if len(ua) > maxUserAgent {
+		ua = ua[:maxUserAgent]
+	}
+	return cleanText(ua)
+}
+
+const maxUserAgent = 512
+
+// ClientIP is the client's address as the configuration decides it, IPv6 cut
+// to its network; empty when unknown.
+func (r *Request) ClientIP() string {
+	if r.http == nil {
+		return ""
+	}
+	return r.auth.clientIP(r.http)
+}
+
+// Identity returns the session that the request brings, with its user: nil
+// when it brings none. It is looked up once, at the first call. An error means
+// that storage could not tell, which is not the same as none.
+func (r *Request) Identity(ctx context.Context) (*Identity, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.looked {
+		r.identity, r.lookErr = r.auth.sessions.check(ctx, r, checkOptions{})
+		// A caller that gave up says nothing about the session: the next one
+		// asks again.
+		r.looked = r.lookErr == nil
+	}
+	return r.identity, r.lookErr
+}
+
+// Issued returns the session that this request was given, or nil. After hooks
+// of sign-in endpoints look here.
+func (r *Request) Issued() *Identity {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.issued
+}
+
+func (r *Request) remember(id *Identity) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.identity, r.lookErr, r.looked = id, nil, true
+}
+
+type requestKey struct{}
+
+// RequestFrom returns the request that the context belongs to, or nil. There
+// is one in endpoints, hooks and handlers behind the session middleware.
+func RequestFrom(ctx context.Context) *Request {
+	r, _ := ctx.Value(requestKey{}).(*Request)
+	return r
+}
+
+func withRequest(ctx context.Context, r *Request) context.Context {
+	return context.WithValue(ctx, requestKey{}, r)
+}
+
+// Attach returns r with a context from which the session can be read, by
+// [RequestFrom], [CurrentUser] and [CurrentSession]. It reads nothing itself:
+// the first question does. Cookies that the check renews are set on w.
+//
+// Session middleware of every framework is this call.
+func (a *Auth) Attach(w http.ResponseWriter, r *http.Request) *http.Request {
+	req := &Request{auth: a, http: r, header: r.Header, out: w.Header()}
+	return r.WithContext(withRequest(r.Context(), req))
+}
+
+// Attached reports whether the context carries a request of this engine.
+func (a *Auth) Attached(ctx context.Context) bool {
+	r := RequestFrom(ctx)
+	return r != nil && r.auth == a
+}
+
+// Authenticate returns the session that the attached request brings, or
+// [ErrUnauthorized] when it brings none.
+func (a *Auth) Authenticate(ctx context.Context) (*Identity, error) {
+	r := RequestFrom(ctx)
+	if r == nil || r.auth != a {
+		return nil, ErrUnauthorized
+	}
+	id, err := r.Identity(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if id == nil {
+		return nil, ErrUnauthorized
+	}
+	return id, nil
+}
+
+// AuthenticateFresh is [Auth.Authenticate] for sessions whose sign-in is not
+// longer ago than [SessionConfig.FreshAge]; [ErrSessionNotFresh] otherwise.
+func (a *Auth) AuthenticateFresh(ctx context.Context) (*Identity, error) {
+	id, err := a.Authenticate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if fresh := a.cfg.Session.FreshAge; fresh >= 0 && a.now().Sub(id.Session.CreatedAt) >= fresh {
+		return nil, ErrSessionNotFresh
+	}
+	return id, nil
+}
+
+// CurrentUser returns the user of the request that the context belongs to, nil
+// when nobody is signed in. The error means that storage could not tell.
+func CurrentUser(ctx context.Context) (*User, error) {
+	id, err := current(ctx)
+	if id == nil {
+		return nil, err
+	}
+	return id.User, nil
+}
+
+// CurrentSession returns the session of the request that the context belongs
+// to, nil when nobody is signed in. The error means that storage could not
+// tell.
+func CurrentSession(ctx context.Context) (*Session, error) {
+	id, err := current(ctx)
+	if id == nil {
+		return nil, err
+	}
+	return id.Session, nil
+}
+
+func current(ctx context.Context) (*Identity, error) {
+	r := RequestFrom(ctx)
+	if r == nil {
+		return nil, nil
+	}
+	return r.Identity(ctx)
+}

@@ -1,0 +1,260 @@
+package core
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ostiary/ostiary/store"
+)
+
+// handlePrefix starts the handle that stands for a session of somebody's other
+// device. No token starts so: tokens hold letters and digits only.
+const handlePrefix = "h_"
+
+// sessionHome is where sessions live. Each method is one step that concurrent
+// callers, and a failing storage, cannot leave half done in a way that would
+// keep a revoked session alive.
+type sessionHome interface {
+	// create keeps a new session of the user.
+	create(ctx context.Context, session, user store.Record) error
+	// find returns the session with the token hash and its user, or
+	// store.ErrNotFound. It is one round trip.
+	find(ctx context.Context, hash string) (session, user store.Record, err error)
+	// extend writes a new expiry to a session that is still there and reports
+	// whether it was. It never brings a session back.
+	extend(ctx context.Context, session, user store.Record, expiresAt, now time.Time) (bool, error)
+	// end removes sessions of one user.
+	end(ctx context.Context, userID string, hashes ...string) error
+	// list returns a user's sessions, expired ones perhaps among them.
+	list(ctx context.Context, userID string) ([]store.Record, error)
+	// userChanged brings copies of a user's row up to date.
+	userChanged(ctx context.Context, user store.Record) error
+}
+
+// Sessions issues, checks and ends sessions. It is safe for concurrent use.
+type Sessions struct {
+	auth *Auth
+	home sessionHome
+}
+
+// Issue makes a session for the user, lets the browser of the request hold
+// it, and returns it with its token. Every way to sign in ends here. Without
+// remember the session lasts a day, is never extended and ends with the
+// browser.
+func (s *Sessions) Issue(ctx context.Context, r *Request, user *User, remember bool) (*Identity, error) {
+	a := s.auth
+	token, err := randomText(a.cfg.Rand, tokenLength)
+	if err != nil {
+		return nil, err
+	}
+	now := store.CanonicalTime(a.now())
+	life := a.cfg.Session.ExpiresIn
+	if !remember {
+		life = unrememberedLife
+	}
+	table := a.db.schema.Table(TableSession)
+	row, err := a.db.complete(table, store.Record{
+		"token": hashToken(token), "userId": user.ID,
+		"expiresAt": now.Add(life), "createdAt": now, "updatedAt": now,
+		"ipAddress": r.ClientIP(), "userAgent": r.UserAgent(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.home.create(ctx, row, user.record()); err != nil {
+		return nil, fmt.Errorf("create session: %w", err)
+	}
+	session := sessionFrom(table, row)
+	session.Token = token
+	id := &Identity{User: user, Session: session}
+	// The browser learns of the session when there is one.
+	return id, a.db.AfterCommit(ctx, func(context.Context) error {
+		a.cookies.setSession(r.out, token, remember, life)
+		if remember && readCookie(r.header, a.cookies.dontRemember) != "" {
+			// The mark of an earlier sign-in would keep this one from being extended.
+			a.cookies.clear(r.out, a.cookies.dontRemember)
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.issued = id
+		return nil
+	})
+}
+
+// withdraw ends the session that a request was given and then refused after
+// all, by a hook, and takes its token out of the response.
+func (s *Sessions) withdraw(ctx context.Context, r *Request) {
+	id := r.Issued()
+	if id == nil {
+		return
+	}
+	s.auth.cookies.drop(r.out)
+	if err := s.end(context.WithoutCancel(ctx), id.Session); err != nil {
+		s.auth.log.ErrorContext(ctx, "session of a refused sign-in was not ended", slog.String("session", id.Session.ID), slog.Any("error", err))
+	}
+}
+
+type checkOptions struct {
+	// noRefresh leaves the session as it is.
+	noRefresh bool
+}
+
+// check is the one question every guarded route asks: which session does this
+// request bring? nil means none. An error means that nobody can tell; no
+// cookie is touched then.
+func (s *Sessions) check(ctx context.Context, r *Request, opt checkOptions) (*Identity, error) {
+	a := s.auth
+	token, oldSecret, ok := a.cookies.readSigned(r.header, a.cookies.sessionToken)
+	if !ok {
+		return nil, nil
+	}
+	hash := hashToken(token)
+	row, userRow, err := s.home.find(ctx, hash)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		a.cookies.clearSession(r.out)
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("load session: %w", err)
+	case subtle.ConstantTimeCompare([]byte(row.String("token")), []byte(hash)) != 1:
+		// A storage that mixes up its answers must not sign anybody in.
+		return nil, fmt.Errorf("load session: %w: another session's row was returned", store.ErrUnavailable)
+	}
+	now := store.CanonicalTime(a.now())
+	if !row.Time("expiresAt").After(now) {
+		if err := s.home.end(ctx, row.String("userId"), hash); err != nil {
+			a.log.WarnContext(ctx, "expired session was not removed", slog.Any("error", err))
+		}
+		a.cookies.clearSession(r.out)
+		return nil, nil
+	}
+	remember := !a.cookies.dontRememberSet(r.header)
+	if remember && !opt.noRefresh && s.dueForRefresh(row, now) {
+		alive, err := s.refresh(ctx, r, row, userRow, token, now)
+		if err != nil {
+			return nil, err
+		}
+		if !alive {
+			a.cookies.clearSession(r.out)
+			return nil, nil
+		}
+	} else if oldSecret {
+		a.cookies.setSession(r.out, token, remember, row.Time("expiresAt").Sub(now))
+	}
+	session := sessionFrom(a.db.schema.Table(TableSession), row)
+	session.Token = token
+	return &Identity{User: userFrom(a.db.schema.Table(TableUser), userRow), Session: session}, nil
+}
+
+// dueForRefresh reports whether the last extension is long enough ago.
+func (s *Sessions) dueForRefresh(row store.Record, now time.Time) bool {
+	c := s.auth.cfg.Session
+	due := row.Time("expiresAt").Add(-c.ExpiresIn).Add(max(c.UpdateAge, 0))
+	return !due.After(now)
+}
+
+// refresh extends the session, unless it has been ended since it was read.
+func (s *Sessions) refresh(ctx context.Context, r *Request, row, userRow store.Record, token string, now time.Time) (alive bool, err error) {
+	life := s.auth.cfg.Session.ExpiresIn
+	expiresAt := now.Add(life)
+	alive, err = s.home.extend(ctx, row, userRow, expiresAt, now)
+	if err != nil {
+		return false, fmt.Errorf("extend session: %w", err)
+	}
+	if !alive {
+		return false, nil
+	}
+	row["expiresAt"], row["updatedAt"] = expiresAt, now
+	s.auth.cookies.setSession(r.out, token, true, life)
+	return true, nil
+}
+
+// List returns the user's live sessions, the one that expires first in front.
+// Their Token is a handle.
+func (s *Sessions) List(ctx context.Context, userID string) ([]*Session, error) {
+	rows, err := s.home.list(ctx, userID)
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	now := s.auth.now()
+	table := s.auth.db.schema.Table(TableSession)
+	var live []*Session
+	for _, row := range rows {
+		if row.Time("expiresAt").After(now) && row.String("userId") == userID {
+			live = append(live, sessionFrom(table, row))
+		}
+	}
+	slices.SortFunc(live, func(a, b *Session) int {
+		if c := a.ExpiresAt.Compare(b.ExpiresAt); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return live, nil
+}
+
+// Revoke ends one session of the user, named by its token or its handle. A
+// session that is not there, or is another user's, is left alone without an
+// error. When it returns nil the session is gone for good.
+func (s *Sessions) Revoke(ctx context.Context, userID, tokenOrHandle string) error {
+	sessions, err := s.List(ctx, userID)
+	if err != nil {
+		return err
+	}
+	hash := hashToken(tokenOrHandle)
+	for _, session := range sessions {
+		if session.hash == hash || session.Token == tokenOrHandle {
+			return s.end(ctx, session)
+		}
+	}
+	return nil
+}
+
+// RevokeAll ends every session of the user except the one given, which may be
+// nil. When it returns nil they are gone for good.
+func (s *Sessions) RevokeAll(ctx context.Context, userID string, except *Session) error {
+	rows, err := s.home.list(ctx, userID)
+	if err != nil {
+		return fmt.Errorf("list sessions: %w", err)
+	}
+	var hashes []string
+	for _, row := range rows {
+		if hash := row.String("token"); except == nil || hash != except.hash {
+			hashes = append(hashes, hash)
+		}
+	}
+	if len(hashes) == 0 {
+		return nil
+	}
+	if err := s.home.end(ctx, userID, hashes...); err != nil {
+		return fmt.Errorf("end sessions: %w", err)
+	}
+	return nil
+}
+
+// end ends a session that was looked up before.
+func (s *Sessions) end(ctx context.Context, session *Session) error {
+	if err := s.home.end(ctx, session.UserID, session.hash); err != nil {
+		return fmt.Errorf("end session: %w", err)
+	}
+	return nil
+}
+
+// endByToken ends the session of the token, whoever's it is: who has the
+// token may end its session.
+func (s *Sessions) endByToken(ctx context.Context, token string) error {
+	row, _, err := s.home.find(ctx, hashToken(token))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("load session: %w", err)
+	}
+	return s.end(ctx, sessionFrom(s.auth.db.schema.Table(TableSession), row))
+}

@@ -1,0 +1,54 @@
+package core
+
+import (
+	"context"
+	"time"
+
+	"github.com/ostiary/ostiary/store"
+)
+
+// databaseSessions keeps sessions as rows.
+type databaseSessions struct{ db *Database }
+
+func (h *databaseSessions) create(ctx context.Context, session, _ store.Record) error {
+	_, err := h.db.Create(ctx, TableSession, session)
+	return err
+}
+
+func (h *databaseSessions) find(ctx context.Context, hash string) (session, user store.Record, err error) {
+	row, err := h.db.FindOne(ctx, TableSession, store.Query{Where: store.Eq("token", hash), Join: []string{"userId"}})
+	if err != nil {
+		return nil, nil, err
+	}
+	user = row.Record("user")
+	if user == nil {
+		return nil, nil, store.ErrNotFound
+	}
+	return row, user, nil
+}
+
+// extend moves the expiry only from the value that was read: of many
+// concurrent callers one writes. The others find out whether the session was
+// extended or ended meanwhile.
+func (h *databaseSessions) extend(ctx context.Context, session, _ store.Record, expiresAt, now time.Time) (bool, error) {
+	id := store.Eq(store.ID, session[store.ID])
+	n, err := h.db.Update(ctx, TableSession,
+		store.And(id, store.Eq("expiresAt", session["expiresAt"])),
+		store.Record{"expiresAt": expiresAt, "updatedAt": now})
+	if err != nil || n > 0 {
+		return n > 0, err
+	}
+	n, err = h.db.Count(ctx, TableSession, id)
+	return n > 0, err
+}
+
+func (h *databaseSessions) end(ctx context.Context, userID string, hashes ...string) error {
+	_, err := h.db.Delete(ctx, TableSession, store.And(store.Eq("userId", userID), store.In("token", hashes...)))
+	return err
+}
+
+func (h *databaseSessions) list(ctx context.Context, userID string) ([]store.Record, error) {
+	return h.db.FindMany(ctx, TableSession, store.Query{Where: store.Eq("userId", userID), Limit: store.NoLimit})
+}
+
+func (h *databaseSessions) userChanged(context.Context, store.Record) error { return nil }
