@@ -150,8 +150,7 @@ func (a *Auth) Routes() []Route {
 	return routes
 }
 
-// Users, Accounts, Sessions and Verifications are the layers on the storage
-// that the endpoints use themselves.
+// Users gives access to users.
 func (a *Auth) Users() *Users { return &Users{a} }
 
 // Accounts gives access to the ways in which users sign in.

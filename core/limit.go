@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/ostiary/ostiary/ratelimit"
@@ -25,9 +26,7 @@ func builtInRules() []ratelimit.Rule {
 // those before the built-in ones, and picks the storage of the counts.
 func newLimiter(cfg Config, plugins []ratelimit.Rule) (*ratelimit.Limiter, error) {
 	c := cfg.RateLimit
-	rules := append([]ratelimit.Rule{}, c.Rules...)
-	rules = append(rules, plugins...)
-	c.Rules = append(rules, builtInRules()...)
+	c.Rules = slices.Concat(c.Rules, plugins, builtInRules())
 	if c.Storage == nil {
 		c.Storage, _ = cfg.Secondary.(ratelimit.Storage)
 	}

@@ -133,7 +133,7 @@ func anys[T any](vs []T) []any {
 	return out
 }
 
-// Canonical checks the condition against the table and returns it with every
+// CanonicalWhere checks the condition against the table and returns it with every
 // value in canonical form (see [Type.Canonical]). Unknown fields, unknown
 // operators and values of the wrong type are [ErrInvalid]. Stores call it on
 // what they are given.
