@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +37,8 @@ type Auth struct {
 	patterned  []*route
 	disabled   map[string]bool
 	hooks      []hook
+
+	outages outages
 }
 
 // New checks the whole configuration and makes the engine from it. Everything
@@ -67,8 +72,9 @@ func New(cfg Config) (*Auth, error) {
 	a.hooks = compileHooks(plugins.hooks, &p)
 	a.routes, a.byEndpoint = compileRoutes(append(coreEndpoints(), plugins.endpoints...), &p)
 	a.indexRoutes()
+	a.checkDisabled(&p)
 
-	a.hasher, err = password.New(password.Config{Params: cfg.EmailPassword.Argon2id.params(), Concurrency: cfg.EmailPassword.HashConcurrency})
+	a.hasher, err = password.New(password.Config{Params: cfg.EmailPassword.Argon2id.params(), Concurrency: cfg.EmailPassword.HashConcurrency, Rand: cfg.Rand})
 	if err != nil {
 		p.addf("EmailPassword: %w", err)
 	}
@@ -83,6 +89,9 @@ func New(cfg Config) (*Auth, error) {
 		return nil, &ConfigError{Problems: p}
 	}
 
+	if !a.cookies.secure && !isLoopback(origin) {
+		a.log.Warn("BaseURL is plain http: cookies are sent in the clear", slog.String("BaseURL", cfg.BaseURL))
+	}
 	a.db = &Database{store: cfg.Store, schema: schema, timeout: cfg.StoreTimeout, newID: func() (string, error) {
 		return randomText(cfg.Rand, idLength)
 	}}
@@ -94,6 +103,16 @@ func New(cfg Config) (*Auth, error) {
 	return a, nil
 }
 
+// checkDisabled reports disabled paths that do not exist: a misspelled one
+// would disable nothing.
+func (a *Auth) checkDisabled(p *problems) {
+	for i, path := range a.cfg.DisabledPaths {
+		if !slices.ContainsFunc(a.routes, func(rt *route) bool { return rt.path == path }) {
+			p.addf("DisabledPaths[%d]: there is no endpoint %q", i, path)
+		}
+	}
+}
+
 func (a *Auth) indexRoutes() {
 	a.exact = map[string]*route{}
 	for _, rt := range a.routes {
@@ -103,6 +122,16 @@ func (a *Auth) indexRoutes() {
 		}
 		a.exact[rt.method+rt.path] = rt
 	}
+}
+
+// isLoopback reports whether an origin is on this machine only.
+func isLoopback(origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return false
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || strings.HasSuffix(u.Hostname(), ".localhost") || err == nil && addr.IsLoopback()
 }
 
 // Migrate adds to the database what the schema has and it lacks. Nothing is
@@ -117,18 +146,19 @@ func (a *Auth) Migrate(ctx context.Context) error {
 // Ready reports whether the store and the secondary storage answer. The error
 // says which does not.
 func (a *Auth) Ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.StoreTimeout)
-	defer cancel()
-	var errs []error
-	if err := a.cfg.Store.Ping(ctx); err != nil {
-		errs = append(errs, fmt.Errorf("store: %w", err))
-	}
-	if a.cfg.Secondary != nil {
-		if err := a.cfg.Secondary.Ping(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("secondary storage: %w", err))
+	ping := func(name string, timeout time.Duration, ping func(context.Context) error) error {
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		if err := ping(ctx); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
+		return nil
 	}
-	return errors.Join(errs...)
+	err := ping("store", a.cfg.StoreTimeout, a.cfg.Store.Ping)
+	if a.cfg.Secondary != nil {
+		err = errors.Join(err, ping("secondary storage", a.cfg.SecondaryTimeout, a.cfg.Secondary.Ping))
+	}
+	return err
 }
 
 // Close stops what the engine runs in the background. Store and secondary

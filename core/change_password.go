@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"net/http"
 )
 
@@ -69,23 +70,28 @@ func doChangePassword(ctx context.Context, r *Request, in ChangePasswordInput) (
 			return err
 		}
 		if !replaced {
-			return ErrInvalidPassword
+			return ErrUnavailable.Because(errors.New("the password was changed meanwhile"))
 		}
 		if !revoke {
 			return nil
 		}
-		if err := a.sessions.RevokeAll(ctx, id.User.ID, nil); err != nil {
-			return err
-		}
-		issued, err := a.sessions.Issue(ctx, r, id.User, !a.cookies.dontRememberSet(r.header))
-		if err != nil {
-			return err
-		}
-		out.Token = &issued.Session.Token
-		return nil
+		return a.sessions.RevokeAll(ctx, id.User.ID, nil)
 	})
 	if err != nil {
 		return nil, err
 	}
+	if !revoke {
+		return out, nil
+	}
+	// Once more, for a sign-in with the old password that was under way: from
+	// the commit on it finds out by itself.
+	if err := a.sessions.RevokeAll(ctx, id.User.ID, nil); err != nil {
+		return nil, err
+	}
+	issued, err := a.sessions.Issue(ctx, r, id.User, !a.cookies.dontRememberSet(r.header))
+	if err != nil {
+		return nil, err
+	}
+	out.Token = &issued.Session.Token
 	return out, nil
 }

@@ -71,8 +71,8 @@ type Config struct {
 	Plugins []Plugin
 	// Logger gets what operators should know. Default slog.Default().
 	Logger *slog.Logger
-	// Now and Rand are the clock and the source of randomness, for tests.
-	// Defaults time.Now and crypto/rand.
+	// Now and Rand are the clock and the source of randomness, for tests; both
+	// must be safe for concurrent use. Defaults time.Now and crypto/rand.
 	Now  func() time.Time
 	Rand io.Reader
 }
@@ -115,7 +115,8 @@ type SessionConfig struct {
 	// ExpiresIn is a session's life since it was last extended. Default 7 days.
 	ExpiresIn time.Duration
 	// UpdateAge is how old the last extension must be before a use extends the
-	// session again. Default 1 day; negative extends at every use.
+	// session again. Default 1 day, or half of a shorter ExpiresIn; negative
+	// extends at every use.
 	UpdateAge time.Duration
 	// FreshAge is how long after sign-in a session counts as fresh. Default 1
 	// day; negative: for ever.
@@ -128,8 +129,8 @@ const (
 	// maxExpiresIn is the longest life that browsers grant a cookie (RFC 6265bis
 	// section 5.5).
 	maxExpiresIn = 400 * 24 * time.Hour
-	// unrememberedLife is how long a session lives whose user asked not to be
-	// remembered.
+	// unrememberedLife is how long a session lives at most whose user asked not
+	// to be remembered.
 	unrememberedLife = 24 * time.Hour
 )
 
@@ -164,7 +165,7 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	def(&c.Session.ExpiresIn, 7*24*time.Hour)
-	def(&c.Session.UpdateAge, 24*time.Hour)
+	def(&c.Session.UpdateAge, min(24*time.Hour, c.Session.ExpiresIn/2))
 	def(&c.Session.FreshAge, 24*time.Hour)
 	def(&c.StoreTimeout, 2*time.Second)
 	def(&c.SecondaryTimeout, time.Second)
@@ -273,6 +274,8 @@ func (c Config) baseURL(p *problems) (origin, path string) {
 		return "", ""
 	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
 		p.addf("BaseURL: %q must start with http:// or https:// and name a host", c.BaseURL)
+	case strings.Contains(u.Host, "*"):
+		p.addf("BaseURL: %q must name one host", c.BaseURL)
 	case u.User != nil, u.RawQuery != "", u.Fragment != "":
 		p.addf("BaseURL: %q must have no user, query or fragment", c.BaseURL)
 	}

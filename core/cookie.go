@@ -124,6 +124,10 @@ func (j *cookieJar) write(out http.Header, name, value string, maxAge int) {
 		HttpOnly: true, Secure: j.secure, SameSite: http.SameSiteLaxMode,
 	}
 	out["Set-Cookie"] = append(out["Set-Cookie"], c.String())
+	if out.Get("Cache-Control") == "" {
+		// A shared cache must not hand this cookie to others.
+		out.Set("Cache-Control", "no-store")
+	}
 }
 
 // remove takes what was set under the name out of a response.

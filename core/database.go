@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/ostiary/ostiary/store"
@@ -185,10 +187,42 @@ func (d *Database) Add(ctx context.Context, table string, w store.Where, delta m
 type commitKey struct{}
 
 // commitQueue holds what waits for the outermost transaction.
-type commitQueue struct{ work []func(context.Context) error }
+type commitQueue struct {
+	mu   sync.Mutex
+	work []func(context.Context) error
+	over bool
+}
 
-// Tx runs fn in a transaction; a nested call joins the outer one. Work given
-// to [Database.AfterCommit] inside fn runs once the outermost transaction has
+// add keeps work for after the commit; false when that is past.
+func (q *commitQueue) add(work func(context.Context) error) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.over {
+		return false
+	}
+	q.work = append(q.work, work)
+	return true
+}
+
+// end closes the queue and returns what is in it.
+func (q *commitQueue) end() []func(context.Context) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.over = true
+	return q.work
+}
+
+const (
+	// maxTries is how often a transaction is begun that loses against others.
+	maxTries = 4
+	minPause = 10 * time.Millisecond
+	maxPause = 100 * time.Millisecond
+)
+
+// Tx runs fn in a transaction; a nested call joins the outer one. A
+// transaction that loses against a concurrent one is run again, whole, a few
+// times: fn must not keep anything from a run that failed. Work given to
+// [Database.AfterCommit] inside fn runs once the outermost transaction has
 // committed, and not at all otherwise.
 //
 // The first error of that work is returned and ends it: the transaction has
@@ -197,14 +231,33 @@ func (d *Database) Tx(ctx context.Context, fn func(ctx context.Context) error) e
 	if _, nested := ctx.Value(commitKey{}).(*commitQueue); nested {
 		return d.store.Tx(ctx, fn)
 	}
+	for try := 1; ; try++ {
+		err := d.try(ctx, fn)
+		if try == maxTries || !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+		// The pause differs so that those who collided do not do so again.
+		pause := minPause + rand.N(maxPause-minPause) //nolint:gosec // no secret
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (d *Database) try(ctx context.Context, fn func(ctx context.Context) error) error {
 	queue := &commitQueue{}
+	defer queue.end()
 	bounded, cancel := d.bounded(context.WithValue(ctx, commitKey{}, queue))
 	defer cancel()
 	if err := d.store.Tx(bounded, fn); err != nil {
 		return outcome(bounded, "commit", "transaction", err)
 	}
-	for _, work := range queue.work {
-		if err := work(ctx); err != nil {
+	// A client that goes away now must not leave the rest undone.
+	after := context.WithoutCancel(ctx)
+	for _, work := range queue.end() {
+		if err := work(after); err != nil {
 			return fmt.Errorf("after commit: %w", err)
 		}
 	}
@@ -212,12 +265,12 @@ func (d *Database) Tx(ctx context.Context, fn func(ctx context.Context) error) e
 }
 
 // AfterCommit runs fn once the transaction that ctx belongs to has committed;
-// at once where there is none. Writes to secondary storage belong here, so
+// at once where there is none. It is not cut short when the caller goes away.
+// Writes to secondary storage belong here, so
 // that a roll-back leaves nothing behind.
 func (d *Database) AfterCommit(ctx context.Context, fn func(ctx context.Context) error) error {
-	if queue, ok := ctx.Value(commitKey{}).(*commitQueue); ok {
-		queue.work = append(queue.work, fn)
+	if queue, ok := ctx.Value(commitKey{}).(*commitQueue); ok && queue.add(fn) {
 		return nil
 	}
-	return fn(ctx)
+	return fn(context.WithoutCancel(ctx))
 }

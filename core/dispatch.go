@@ -8,16 +8,23 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ostiary/ostiary/internal/input"
+	"github.com/ostiary/ostiary/internal/password"
+	"github.com/ostiary/ostiary/secondary"
 )
 
 // maxCookieHeader bounds what a browser may send in Cookie headers.
 const maxCookieHeader = 16 << 10
+
+// bodyTimeout bounds how long a client may take to send a body.
+const bodyTimeout = 10 * time.Second
 
 // Route is one endpoint as HTTP serves it. Adapters register each with their
 // framework.
@@ -44,10 +51,21 @@ func (a *Auth) serve(w http.ResponseWriter, hr *http.Request, rt *route) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	r := &Request{auth: a, http: hr, header: hr.Header, out: h, path: rt.path}
+	path, ok := a.below(hr)
+	if !ok || !matchParams(rt.path, path) {
+		// Frameworks are generous: one decodes a path before it matches, another
+		// lets a parameter be empty or hold a slash.
+		a.WriteError(w, hr, ErrNotFound)
+		return
+	}
+	r := &Request{auth: a, header: hr.Header, out: h, path: rt.path}
+	r.source.Path = pathParams(rt.path, path)
 	ctx := withRequest(hr.Context(), r)
+	// Functions of the application that get the request can ask it who calls.
+	hr = hr.WithContext(ctx)
+	r.http = hr
 
-	out, err := a.guarded(ctx, r, func() (any, error) {
+	answer, err := guarded(ctx, r, func() (*page, error) {
 		if a.disabled[rt.path] {
 			return nil, ErrNotFound
 		}
@@ -60,23 +78,28 @@ func (a *Auth) serve(w http.ResponseWriter, hr *http.Request, rt *route) {
 		if err := a.origins.check(r, rt); err != nil {
 			return nil, err
 		}
-		return a.run(ctx, rt, r)
+		out, err := a.run(ctx, rt, r)
+		if err != nil {
+			return nil, err
+		}
+		return newAnswer(out)
 	})
 	if err != nil {
 		a.sessions.withdraw(ctx, r)
+		h.Del("Location")
 		a.WriteError(w, hr, err)
 		return
 	}
-	a.writeAnswer(w, hr, out)
+	answer.write(w)
 }
 
 // guarded runs fn and turns a panic into an error, so that a fault in a hook
 // can neither end the process nor let a request through.
-func (a *Auth) guarded(ctx context.Context, r *Request, fn func() (any, error)) (out any, err error) {
+func guarded[T any](ctx context.Context, r *Request, fn func() (T, error)) (out T, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			a.log.ErrorContext(ctx, "panic while serving", slog.String("path", r.path), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-			out, err = nil, ErrInternal.Because(fmt.Errorf("panic: %v", p))
+			r.auth.log.ErrorContext(ctx, "panic while serving", slog.String("path", r.path), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			err = ErrInternal.Because(fmt.Errorf("panic: %v", p))
 		}
 	}()
 	return fn()
@@ -110,7 +133,6 @@ func (a *Auth) admit(w http.ResponseWriter, r *Request, rt *route) error {
 		return ErrBadRequest.withMessage("Invalid query string").Because(err)
 	}
 	r.source.Query = query
-	r.source.Path = pathParams(rt.path, strings.TrimPrefix(r.http.URL.Path, a.basePath))
 	if rt.body {
 		return a.readBody(w, r, rt)
 	}
@@ -128,7 +150,11 @@ func (a *Auth) readBody(w http.ResponseWriter, r *Request, rt *route) error {
 		w.Header().Set("Connection", "close")
 		return ErrBodyTooLarge
 	}
+	// Not every ResponseWriter has deadlines; then the server's own hold.
+	deadlines := http.NewResponseController(w)
+	_ = deadlines.SetReadDeadline(time.Now().Add(bodyTimeout))
 	data, err := io.ReadAll(http.MaxBytesReader(w, body, a.cfg.MaxBodyBytes))
+	_ = deadlines.SetReadDeadline(time.Time{})
 	if err != nil {
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 			return ErrBodyTooLarge
@@ -158,6 +184,9 @@ func (a *Auth) readBody(w http.ResponseWriter, r *Request, rt *route) error {
 	return nil
 }
 
+// maxEcho is how much of what a client sent an error repeats.
+const maxEcho = 100
+
 // mediaType reports whether a body of the type is a form, and refuses what is
 // neither that nor JSON.
 func mediaType(header string, formAllowed bool) (form bool, err error) {
@@ -175,7 +204,16 @@ func mediaType(header string, formAllowed bool) (form bool, err error) {
 	case mt == "application/x-www-form-urlencoded" && formAllowed:
 		return true, nil
 	}
+	if len(header) > maxEcho {
+		header = header[:maxEcho]
+	}
 	return false, ErrMediaType.withMessage("Content-Type %q is not allowed. Allowed types: %s", header, allowed)
+}
+
+// below is the request's path as it was spelled, from the base path on. It is
+// false where the path is not below it.
+func (a *Auth) below(r *http.Request) (string, bool) {
+	return strings.CutPrefix(r.URL.EscapedPath(), a.basePath)
 }
 
 // pathParams reads the values of the pattern's parameters out of the path,
@@ -189,6 +227,9 @@ func pathParams(pattern, path string) map[string]string {
 	for i, segment := range strings.Split(pattern, "/") {
 		if name, ok := strings.CutPrefix(segment, ":"); ok && i < len(values) {
 			params[name] = values[i]
+			if text, err := url.PathUnescape(values[i]); err == nil {
+				params[name] = text
+			}
 		}
 	}
 	return params
@@ -233,25 +274,26 @@ func (a *Auth) invoke(ctx context.Context, rt *route, r *Request) (any, error) {
 	return rt.do(ctx, r, in)
 }
 
-// page is an answer for people: HTML, or a redirect where location is set.
+// page is an answer: a body of some type, or a redirect where location is set.
 type page struct {
-	location string
-	html     []byte
+	location    string
+	contentType string
+	body        []byte
 }
 
-func (a *Auth) writeAnswer(w http.ResponseWriter, r *http.Request, out any) {
+// htmlPage is a page for people.
+func htmlPage(html []byte) *page { return &page{contentType: "text/html; charset=utf-8", body: html} }
+
+// newAnswer makes what is written out of what an endpoint returned.
+func newAnswer(out any) (*page, error) {
 	if p, ok := out.(*page); ok {
-		p.write(w)
-		return
+		return p, nil
 	}
 	body, err := encodeJSON(out)
 	if err != nil {
-		a.WriteError(w, r, fmt.Errorf("encode answer: %w", err))
-		return
+		return nil, fmt.Errorf("encode answer: %w", err)
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(body)
+	return &page{contentType: "application/json", body: body}, nil
 }
 
 func (p *page) write(w http.ResponseWriter) {
@@ -261,11 +303,13 @@ func (p *page) write(w http.ResponseWriter) {
 		w.WriteHeader(http.StatusFound)
 		return
 	}
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
-	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Type", p.contentType)
+	if strings.HasPrefix(p.contentType, "text/html") {
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+	}
 	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(p.html)
+	_, _ = w.Write(p.body)
 }
 
 // WriteError answers with the error as JSON. What is no [Error] is logged with
@@ -283,7 +327,8 @@ func (a *Auth) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // Report turns an error into the [Error] to answer with, logs what an operator
-// should know of it, and sets the headers that belong to it. Adapters call it
+// should know of it (of an outage one line in ten seconds, with the number of
+// those left out), and sets the headers that belong to it. Adapters call it
 // before handing the error to their framework.
 func (a *Auth) Report(ctx context.Context, h http.Header, err error) *Error {
 	e := AsError(err)
@@ -301,25 +346,77 @@ func (a *Auth) Report(ctx context.Context, h http.Header, err error) *Error {
 			h.Set("X-Request-Id", id)
 		}
 	}
-	level := slog.LevelError
-	if e.Status == http.StatusServiceUnavailable {
-		level = slog.LevelWarn
+	attrs := []slog.Attr{slog.String("request", id), slog.Int("status", e.Status), slog.Any("error", err)}
+	if e.Status != http.StatusServiceUnavailable {
+		a.log.LogAttrs(ctx, slog.LevelError, "request failed", attrs...)
+		return e
 	}
-	a.log.Log(ctx, level, "request failed", slog.String("request", id), slog.Int("status", e.Status), slog.Any("error", err))
+	if errors.Is(err, context.Canceled) {
+		return e // the client has gone
+	}
+	if before, now := a.outages.next(backEnd(err), a.now()); now {
+		a.log.LogAttrs(ctx, slog.LevelWarn, "request could not be served", append(attrs, slog.Int("unlogged", before))...)
+	}
 	return e
+}
+
+// backEnd names what did not answer.
+func backEnd(err error) string {
+	switch {
+	case errors.Is(err, secondary.ErrUnavailable):
+		return "secondary storage"
+	case errors.Is(err, password.ErrBusy):
+		return "password hashing"
+	}
+	return "store"
+}
+
+// outageInterval is how often requests that cannot be served are logged for
+// each back end: an outage fails all of them alike.
+const outageInterval = 10 * time.Second
+
+// outages decides which failures of an outage are logged.
+type outages struct {
+	mu        sync.Mutex
+	byBackEnd map[string]*outage
+}
+
+type outage struct {
+	logged   time.Time
+	unlogged int
+}
+
+// next reports whether a failure of the back end is to be logged, and how many
+// before it were not.
+func (o *outages) next(of string, at time.Time) (before int, now bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.byBackEnd == nil {
+		o.byBackEnd = map[string]*outage{}
+	}
+	last := o.byBackEnd[of]
+	if last != nil && at.Sub(last.logged) < outageInterval {
+		last.unlogged++
+		return 0, false
+	}
+	if last != nil {
+		before = last.unlogged
+	}
+	o.byBackEnd[of] = &outage{logged: at}
+	return before, true
 }
 
 // Handler serves every endpoint below the base path, for net/http and for any
 // router that takes an [http.Handler]. What is none of them is answered 404
-// with an empty body, a known path with another method among them.
+// [ErrNotFound], a known path with another method among them.
 func (a *Auth) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		path, ok := strings.CutPrefix(r.URL.Path, a.basePath)
+		path, ok := a.below(r)
 		if rt := a.lookup(r.Method, path); ok && rt != nil {
 			a.serve(w, r, rt)
 			return
 		}
-		w.WriteHeader(http.StatusNotFound)
+		a.WriteError(w, r, ErrNotFound)
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"regexp"
 	"strings"
 
 	"github.com/ostiary/ostiary/internal/input"
@@ -82,8 +83,11 @@ func (e *Endpoint[In, Out]) compile() (*route, error) {
 	if e.Method != http.MethodGet && e.Method != http.MethodPost {
 		errs = append(errs, fmt.Errorf("endpoint %s %s: the method must be GET or POST", e.Method, e.Path))
 	}
-	if !strings.HasPrefix(e.Path, "/") || strings.HasSuffix(e.Path, "/") || strings.Contains(e.Path, "//") {
-		errs = append(errs, fmt.Errorf("endpoint %s %q: the path must start with / and hold no empty segment", e.Method, e.Path))
+	if !validRoute(e.Path) {
+		errs = append(errs, fmt.Errorf("endpoint %s %q: the path must be segments of letters, digits, - and _, each behind a /, or parameters such as :id of different names", e.Method, e.Path))
+	}
+	if e.SignsIn && e.Method == http.MethodGet {
+		errs = append(errs, fmt.Errorf("endpoint %s %s: an entrance must not be reached by GET", e.Method, e.Path))
 	}
 	if e.Do == nil {
 		errs = append(errs, fmt.Errorf("endpoint %s %s: Do is nil", e.Method, e.Path))
@@ -104,6 +108,23 @@ func (e *Endpoint[In, Out]) compile() (*route, error) {
 			return e.Do(ctx, r, *v.Interface().(*In))
 		},
 	}, nil
+}
+
+var routeSegment = regexp.MustCompile(`^(:[A-Za-z_][A-Za-z0-9_]*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)$`)
+
+func validRoute(path string) bool {
+	segments := strings.Split(path, "/")
+	if len(segments) < 2 || segments[0] != "" {
+		return false
+	}
+	params := map[string]bool{}
+	for _, s := range segments[1:] {
+		if !routeSegment.MatchString(s) || params[s] {
+			return false
+		}
+		params[s] = strings.HasPrefix(s, ":")
+	}
+	return true
 }
 
 // Reply is the answer to a call from Go.
@@ -139,15 +160,21 @@ func (e *Endpoint[In, Out]) Call(ctx context.Context, a *Auth, in In) (*Reply[Ou
 		return nil, fmt.Errorf("endpoint %s %s is not part of this engine; register it with a plugin", e.Method, e.Path)
 	}
 	r := &Request{auth: a, header: http.Header{}, out: http.Header{}, path: rt.path}
-	if outer := RequestFrom(ctx); outer != nil && outer.auth == a {
+	outer := a.requestFrom(ctx)
+	if outer != nil {
 		r.http, r.header = outer.http, outer.header
+		r.share(outer)
 	}
 	r.source = rt.shape.Source(reflect.ValueOf(in))
 	ctx = withRequest(ctx, r)
-	out, err := a.run(ctx, rt, r)
+	out, err := guarded(ctx, r, func() (any, error) { return a.run(ctx, rt, r) })
 	if err != nil {
 		a.sessions.withdraw(ctx, r)
 		return nil, err
+	}
+	if outer != nil {
+		// Who asks after a sign-in or sign-out is told what is true now.
+		outer.follow(r)
 	}
 	reply := &Reply[Out]{Header: r.out}
 	value, ok := out.(Out)

@@ -113,7 +113,7 @@ var coreFields = func() map[string]map[string]bool {
 func additionalFields(t *store.Table) []*store.Field {
 	known := coreFields[t.Name]
 	if len(t.Fields) == len(known) {
-		return nil
+		return nil // the usual case
 	}
 	var out []*store.Field
 	for _, f := range t.Fields {

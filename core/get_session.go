@@ -10,7 +10,8 @@ type GetSessionInput struct {
 	// DisableCookieCache asks for the stored session. It always is: no copy of
 	// it is kept in cookies.
 	DisableCookieCache Truthy `json:"disableCookieCache" in:"query"`
-	// DisableRefresh leaves the session as it is.
+	// DisableRefresh leaves the session as it is. It has the same effect on
+	// every endpoint that asks for a session.
 	DisableRefresh Truthy `json:"disableRefresh" in:"query"`
 }
 
@@ -22,9 +23,9 @@ type GetSessionOutput struct {
 
 var getSession = &Endpoint[GetSessionInput, *GetSessionOutput]{
 	Method: http.MethodGet, Path: "/get-session",
-	Do: func(ctx context.Context, r *Request, in GetSessionInput) (*GetSessionOutput, error) {
+	Do: func(ctx context.Context, r *Request, _ GetSessionInput) (*GetSessionOutput, error) {
 		r.out.Set("Pragma", "no-cache")
-		id, err := r.auth.sessions.check(ctx, r, checkOptions{noRefresh: bool(in.DisableRefresh)})
+		id, err := r.Identity(ctx)
 		if err != nil || id == nil {
 			return nil, err
 		}
@@ -35,7 +36,8 @@ var getSession = &Endpoint[GetSessionInput, *GetSessionOutput]{
 // postGetSession is there for clients of servers that put off refreshing.
 var postGetSession = &Endpoint[Nothing, *GetSessionOutput]{
 	Method: http.MethodPost, Path: "/get-session",
-	Do: func(context.Context, *Request, Nothing) (*GetSessionOutput, error) {
+	Do: func(_ context.Context, r *Request, _ Nothing) (*GetSessionOutput, error) {
+		r.out.Set("Pragma", "no-cache")
 		return nil, ErrMethodNotAllowed
 	},
 }

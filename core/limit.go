@@ -49,10 +49,12 @@ func (a *Auth) limited(h http.Header, res ratelimit.Result) error {
 }
 
 // Limit counts a request of the application against a rule, for the given
-// route pattern. It returns nil, or [ErrTooManyRequests], or an error that
+// route pattern. The rule's own Method and Path are ignored: the place where it
+// is used says both. It returns nil, or [ErrTooManyRequests], or an error that
 // says that the counts cannot be reached. Headers about the limit are set on
 // h. Rate-limit middleware of every framework is this call.
 func (a *Auth) Limit(ctx context.Context, h http.Header, rule ratelimit.Rule, r *http.Request, route string) error {
+	rule.Method, rule.Path = "", ""
 	res, err := a.limiter.AllowRule(ctx, rule, r, route)
 	if err != nil {
 		return errors.Join(ErrUnavailable, err)

@@ -47,7 +47,7 @@ var errorEndpoint = &Endpoint[errorInput, *page]{
 		if err := errorPage.Execute(&html, struct{ Code, Description string }{code, description}); err != nil {
 			return nil, fmt.Errorf("render error page: %w", err)
 		}
-		return &page{html: html.Bytes()}, nil
+		return htmlPage(html.Bytes()), nil
 	},
 }
 

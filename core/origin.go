@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path"
 	"strings"
 )
 
@@ -60,14 +61,14 @@ func parseOriginPattern(text string) (originPattern, error) {
 	if strings.ContainsAny(rest, "\\@?#%") || strings.ContainsFunc(text, isControl) {
 		return bad("has characters that no origin has")
 	}
-	authority, path, _ := strings.Cut(rest, "/")
+	authority, below, _ := strings.Cut(rest, "/")
 	if ok && scheme != "http" && scheme != "https" {
 		if scheme == "" || strings.Contains(scheme, "*") || isScript(scheme) {
 			return bad("has no scheme that can be trusted")
 		}
-		return originPattern{scheme: scheme, host: strings.ToLower(authority), path: strings.Trim(path, "/"), custom: true}, nil
+		return originPattern{scheme: scheme, host: strings.ToLower(authority), path: strings.Trim(below, "/"), custom: true}, nil
 	}
-	if path != "" {
+	if below != "" {
 		return bad("has a path, which an origin has not")
 	}
 	host, port := splitPort(strings.ToLower(authority))
@@ -88,8 +89,8 @@ func (o originPattern) matches(u *url.URL) bool {
 		if scheme != o.scheme || (o.host != "" && !strings.EqualFold(u.Host, o.host)) {
 			return false
 		}
-		path := strings.Trim(u.Path, "/")
-		return o.path == "" || path == o.path || strings.HasPrefix(path, o.path+"/")
+		clean := strings.Trim(path.Clean("/"+u.Path), "/")
+		return o.path == "" || clean == o.path || strings.HasPrefix(clean, o.path+"/")
 	}
 	if scheme != "http" && scheme != "https" || (o.scheme != "" && scheme != o.scheme) {
 		return false
@@ -126,32 +127,43 @@ func matchSegments(pattern, host []string) bool {
 }
 
 // matchStars matches text in which each star of the pattern stands for one or
-// more characters.
+// more characters, in time proportional to pattern times text.
 func matchStars(pattern, text string) bool {
-	fixed, rest, star := strings.Cut(pattern, "*")
-	if !star {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
 		return pattern == text
 	}
-	if !strings.HasPrefix(text, fixed) {
+	first, last := parts[0], parts[len(parts)-1]
+	if !strings.HasPrefix(text, first) {
 		return false
 	}
-	rest = strings.TrimLeft(rest, "*")
-	for i := len(fixed) + 1; i <= len(text); i++ {
-		if matchStars(rest, text[i:]) {
-			return true
+	text = text[len(first):]
+	for _, part := range parts[1 : len(parts)-1] {
+		if text == "" {
+			return false
 		}
+		at := strings.Index(text[1:], part)
+		if at < 0 {
+			return false
+		}
+		text = text[1+at+len(part):]
 	}
-	return false
+	return len(text) > len(last) && strings.HasSuffix(text, last)
 }
+
+const (
+	maxURL  = 2048
+	maxHost = 253 // RFC 1035
+)
 
 // trusts reports whether a full URL leads to, or an Origin header names, a
 // trusted place.
 func (o *originPolicy) trusts(text string) bool {
-	if text == "" || strings.ContainsAny(text, "\\ ") || strings.ContainsFunc(text, isControl) {
+	if text == "" || len(text) > maxURL || strings.ContainsAny(text, "\\ ") || strings.ContainsFunc(text, isControl) {
 		return false
 	}
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme == "" || u.User != nil || u.Opaque != "" || isScript(strings.ToLower(u.Scheme)) {
+	if err != nil || u.Scheme == "" || len(u.Hostname()) > maxHost || u.User != nil || u.Opaque != "" || isScript(strings.ToLower(u.Scheme)) {
 		return false
 	}
 	for _, p := range o.trusted {
@@ -165,15 +177,15 @@ func (o *originPolicy) trusts(text string) bool {
 // trustsTarget reports whether a redirect may lead there: a path of this
 // origin, or a URL of a trusted one.
 func (o *originPolicy) trustsTarget(target string) bool {
-	if !strings.HasPrefix(target, "/") {
+	if len(target) > maxURL || !strings.HasPrefix(target, "/") {
 		return o.trusts(target)
 	}
 	if strings.HasPrefix(target, "//") || strings.Contains(target, "\\") || strings.ContainsFunc(target, isControl) {
 		return false
 	}
-	path, _, _ := strings.Cut(target, "?")
-	path, _, _ = strings.Cut(path, "#")
-	lower := strings.ToLower(path)
+	place, _, _ := strings.Cut(target, "?")
+	place, _, _ = strings.Cut(place, "#")
+	lower := strings.ToLower(place)
 	if strings.Contains(lower, "%2f") || strings.Contains(lower, "%5c") || strings.Contains(lower, "//") {
 		return false
 	}
@@ -231,22 +243,22 @@ func (o *originPolicy) checkOrigin(h http.Header, signsIn bool) error {
 	return nil
 }
 
+// checkTargets looks at every member that names a place, in the body and in
+// the query: an endpoint may take it from either.
 func (o *originPolicy) checkTargets(r *Request) error {
-	body := r.Body()
-	for _, m := range redirectMembers {
-		value, ok := body[m.member]
-		if !ok && m.member == "callbackURL" {
-			value, ok = r.source.Query[m.member]
-		}
-		if !ok {
-			continue
-		}
-		target, isText := value.(string)
-		if !isText {
-			return newError(http.StatusBadRequest, "VALIDATION_ERROR", "Invalid "+m.label+": expected a string")
-		}
-		if target != "" && !o.trustsTarget(target) {
-			return newError(http.StatusForbidden, m.code, "Invalid "+m.label)
+	for _, members := range []map[string]any{r.Body(), r.source.Query} {
+		for _, m := range redirectMembers {
+			value, ok := members[m.member]
+			if !ok || !truthy(value) {
+				continue // nothing to go to; validation says what it thinks of it
+			}
+			target, isText := value.(string)
+			if !isText {
+				return newError(http.StatusBadRequest, "VALIDATION_ERROR", "Invalid "+m.label+": expected a string")
+			}
+			if !o.trustsTarget(target) {
+				return newError(http.StatusForbidden, m.code, "Invalid "+m.label)
+			}
 		}
 	}
 	return nil

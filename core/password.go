@@ -56,12 +56,29 @@ func (a *Auth) verifyPassword(ctx context.Context, account *Account, pw string) 
 	return true, nil
 }
 
+// confirmPassword looks, after a session was issued, whether the password that
+// opened it is still the account's. Who changes it ends all sessions
+// afterwards: so no session of the old one is left, whichever was first.
+func (a *Auth) confirmPassword(ctx context.Context, verified *Account) error {
+	now, err := a.credentialOf(ctx, verified.UserID)
+	if err != nil {
+		return err
+	}
+	if now == nil || now.Password != verified.Password {
+		return ErrWrongCredentials
+	}
+	return nil
+}
+
 // upgradePassword replaces the hash that was verified. The sign-in goes on
 // whether that succeeds or not.
 func (a *Auth) upgradePassword(ctx context.Context, account *Account, pw string) {
 	hash, err := a.hasher.Hash(ctx, pw)
 	if err == nil {
-		_, err = a.Accounts().replacePassword(ctx, account, hash)
+		var replaced bool
+		if replaced, err = a.Accounts().replacePassword(ctx, account, hash); replaced {
+			account.Password = hash
+		}
 	}
 	if err != nil {
 		a.log.WarnContext(ctx, "password hash was not upgraded", slog.String("account", account.ID), slog.Any("error", err))

@@ -223,7 +223,7 @@ func TestConfigurationIsReportedWhole(t *testing.T) {
 	for _, want := range []string{
 		"Secret: is 5 bytes long", "OldSecrets[0]: is empty", "BaseURL: \"ftp://x\"", "TrustedOrigins[0]", "TrustedOrigins[1]",
 		"Store: is nil", "CookiePrefix", "DisabledPaths[0]", "Session.ExpiresIn", "EmailPassword: MinLength 9",
-		`field "x" has no type`, "a field is nil", `field "email" is declared twice`, "endpoint GET /ok exists already",
+		`field "x" has no type`, "a field is nil", `field "email" is declared twice`, "endpoint GET /ok: GET /ok exists already",
 		"the method must be GET or POST", "Do is nil", `hook on "no-slash"`, "Max: -1", "Rules[0].Window",
 		"Plugins[1]: is nil", `Plugins[2]: the name "bad" is empty or taken`,
 	} {

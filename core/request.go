@@ -12,8 +12,10 @@ import (
 // middleware knows about the call it serves. It is the same whether the call
 // came over HTTP or from Go.
 //
-// The session methods are safe for concurrent use; the others belong to the
-// goroutine that serves the request.
+// [Request.Identity] and [Request.Issued] are safe for concurrent use; the
+// first call may set cookies on the response, so ask once before starting
+// goroutines that write to it. The other methods belong to the goroutine that
+// serves the request.
 type Request struct {
 	auth   *Auth
 	http   *http.Request // nil for a call from Go outside a request
@@ -22,10 +24,12 @@ type Request struct {
 	path   string        // the endpoint's pattern below the base path, or empty
 	source input.Source
 
+	outer *Request // of another engine, or around a call from Go
+
 	mu       sync.Mutex
 	looked   bool
+	changed  bool // the identity is not what the cookies of the request say
 	identity *Identity
-	lookErr  error
 	issued   *Identity
 }
 
@@ -47,7 +51,7 @@ func (r *Request) ResponseHeader() http.Header { return r.out }
 func (r *Request) Path() string { return r.path }
 
 // Body holds the members of the body as they were sent, before validation;
-// nil when it is no object. A Before hook may change them.
+// nil when there is none or it is no object. A Before hook may change them.
 func (r *Request) Body() map[string]any {
 	body, _ := r.source.Body.(map[string]any)
 	return body
@@ -79,13 +83,15 @@ func (r *Request) ClientIP() string {
 func (r *Request) Identity(ctx context.Context) (*Identity, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.looked {
-		r.identity, r.lookErr = r.auth.sessions.check(ctx, r, checkOptions{})
-		// A caller that gave up says nothing about the session: the next one
-		// asks again.
-		r.looked = r.lookErr == nil
+	if r.looked {
+		return r.identity, nil
 	}
-	return r.identity, r.lookErr
+	id, err := r.auth.sessions.check(ctx, r)
+	if err != nil {
+		return nil, err // the next one asks again
+	}
+	r.identity, r.looked = id, true
+	return id, nil
 }
 
 // Issued returns the session that this request was given, or nil. After hooks
@@ -96,10 +102,34 @@ func (r *Request) Issued() *Identity {
 	return r.issued
 }
 
-func (r *Request) remember(id *Identity) {
+// disablesRefresh reports whether the query asks to leave the session as it is.
+func (r *Request) disablesRefresh() bool {
+	text, _ := r.source.Query["disableRefresh"].(string)
+	return text != ""
+}
+
+// become makes the request somebody else's than its cookies say.
+func (r *Request) become(id *Identity) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.identity, r.lookErr, r.looked = id, nil, true
+	r.identity, r.looked, r.changed = id, true, true
+}
+
+// share takes over what the request around this one knows already.
+func (r *Request) share(outer *Request) {
+	outer.mu.Lock()
+	defer outer.mu.Unlock()
+	r.identity, r.looked = outer.identity, outer.looked
+}
+
+// follow takes over what a call made within this request has changed.
+func (r *Request) follow(inner *Request) {
+	inner.mu.Lock()
+	id, changed := inner.identity, inner.changed
+	inner.mu.Unlock()
+	if changed {
+		r.become(id)
+	}
 }
 
 type requestKey struct{}
@@ -112,11 +142,22 @@ func RequestFrom(ctx context.Context) *Request {
 }
 
 func withRequest(ctx context.Context, r *Request) context.Context {
+	r.outer = RequestFrom(ctx)
 	return context.WithValue(ctx, requestKey{}, r)
 }
 
+// requestFrom returns the engine's own request, which may stand behind that of
+// another.
+func (a *Auth) requestFrom(ctx context.Context) *Request {
+	r := RequestFrom(ctx)
+	for r != nil && r.auth != a {
+		r = r.outer
+	}
+	return r
+}
+
 // Attach returns r with a context from which the session can be read, by
-// [RequestFrom], [CurrentUser] and [CurrentSession]. It reads nothing itself:
+// [Auth.Authenticate], [CurrentUser] and [CurrentSession]. It reads nothing itself:
 // the first question does. Cookies that the check renews are set on w.
 //
 // Session middleware of every framework is this call.
@@ -127,15 +168,14 @@ func (a *Auth) Attach(w http.ResponseWriter, r *http.Request) *http.Request {
 
 // Attached reports whether the context carries a request of this engine.
 func (a *Auth) Attached(ctx context.Context) bool {
-	r := RequestFrom(ctx)
-	return r != nil && r.auth == a
+	return a.requestFrom(ctx) != nil
 }
 
 // Authenticate returns the session that the attached request brings, or
 // [ErrUnauthorized] when it brings none.
 func (a *Auth) Authenticate(ctx context.Context) (*Identity, error) {
-	r := RequestFrom(ctx)
-	if r == nil || r.auth != a {
+	r := a.requestFrom(ctx)
+	if r == nil {
 		return nil, ErrUnauthorized
 	}
 	id, err := r.Identity(ctx)

@@ -93,10 +93,8 @@ func TestUnknownRoutesAreNotFound(t *testing.T) {
 	t.Parallel()
 	a := newApp(t)
 	b := a.signUp(t, "a@b.com")
-	for _, path := range []string{"/api/auth", "/api/auth/", "/api/auth/nope", "/api/authevil/get-session", "/api/auth//get-session", "/api/auth/get-session/", "/api/auth/GET-SESSION", "/get-session", "/"} {
-		if res := b.Get(path).Want(404); res.Body != "" {
-			t.Errorf("%s answers %q", path, res.Body)
-		}
+	for _, path := range []string{"/api/auth", "/api/auth/", "/api/auth/nope", "/api/authevil/get-session", "/api/auth//get-session", "/api/auth/get-session/", "/api/auth/GET-SESSION", "/api/auth/get%2Dsession", "/api/auth/get-session%2F", "/api/%61uth/get-session", "/get-session", "/"} {
+		b.Get(path).WantCode(404, "NOT_FOUND")
 	}
 	for _, route := range a.Routes() {
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"} {

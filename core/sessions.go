@@ -29,8 +29,11 @@ type sessionHome interface {
 	// extend writes a new expiry to a session that is still there and reports
 	// whether it was. It never brings a session back.
 	extend(ctx context.Context, session, user store.Record, expiresAt, now time.Time) (bool, error)
-	// end removes sessions of one user.
-	end(ctx context.Context, userID string, hashes ...string) error
+	// end removes a session, if it is the user's.
+	end(ctx context.Context, userID, hash string) error
+	// endAll removes all sessions of the user but the one with the hash, which
+	// may be empty.
+	endAll(ctx context.Context, userID, exceptHash string) error
 	// list returns a user's sessions, expired ones perhaps among them.
 	list(ctx context.Context, userID string) ([]store.Record, error)
 	// userChanged brings copies of a user's row up to date.
@@ -56,7 +59,7 @@ func (s *Sessions) Issue(ctx context.Context, r *Request, user *User, remember b
 	now := store.CanonicalTime(a.now())
 	life := a.cfg.Session.ExpiresIn
 	if !remember {
-		life = unrememberedLife
+		life = min(life, unrememberedLife)
 	}
 	table := a.db.schema.Table(TableSession)
 	row, err := a.db.complete(table, store.Record{
@@ -80,6 +83,7 @@ func (s *Sessions) Issue(ctx context.Context, r *Request, user *User, remember b
 			// The mark of an earlier sign-in would keep this one from being extended.
 			a.cookies.clear(r.out, a.cookies.dontRemember)
 		}
+		r.become(id)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.issued = id
@@ -95,20 +99,16 @@ func (s *Sessions) withdraw(ctx context.Context, r *Request) {
 		return
 	}
 	s.auth.cookies.drop(r.out)
+	r.become(nil)
 	if err := s.end(context.WithoutCancel(ctx), id.Session); err != nil {
 		s.auth.log.ErrorContext(ctx, "session of a refused sign-in was not ended", slog.String("session", id.Session.ID), slog.Any("error", err))
 	}
 }
 
-type checkOptions struct {
-	// noRefresh leaves the session as it is.
-	noRefresh bool
-}
-
 // check is the one question every guarded route asks: which session does this
 // request bring? nil means none. An error means that nobody can tell; no
 // cookie is touched then.
-func (s *Sessions) check(ctx context.Context, r *Request, opt checkOptions) (*Identity, error) {
+func (s *Sessions) check(ctx context.Context, r *Request) (*Identity, error) {
 	a := s.auth
 	token, oldSecret, ok := a.cookies.readSigned(r.header, a.cookies.sessionToken)
 	if !ok {
@@ -134,13 +134,9 @@ func (s *Sessions) check(ctx context.Context, r *Request, opt checkOptions) (*Id
 		a.cookies.clearSession(r.out)
 		return nil, nil
 	}
-	remember := !a.cookies.dontRememberSet(r.header)
-	if remember && !opt.noRefresh && s.dueForRefresh(row, now) {
-		alive, err := s.refresh(ctx, r, row, userRow, token, now)
-		if err != nil {
-			return nil, err
-		}
-		if !alive {
+	remember := s.remembered(r, row)
+	if remember && !r.disablesRefresh() && s.dueForRefresh(row, now) {
+		if alive := s.refresh(ctx, r, row, userRow, token, now); !alive {
 			a.cookies.clearSession(r.out)
 			return nil, nil
 		}
@@ -152,6 +148,17 @@ func (s *Sessions) check(ctx context.Context, r *Request, opt checkOptions) (*Id
 	return &Identity{User: userFrom(a.db.schema.Table(TableUser), userRow), Session: session}, nil
 }
 
+// remembered reports whether the session may be extended: neither the browser
+// carries the mark of a user who does not want that, nor has the session the
+// life of one whose mark was lost.
+func (s *Sessions) remembered(r *Request, row store.Record) bool {
+	if s.auth.cookies.dontRememberSet(r.header) {
+		return false
+	}
+	life := row.Time("expiresAt").Sub(row.Time("updatedAt"))
+	return life != unrememberedLife || s.auth.cfg.Session.ExpiresIn == unrememberedLife
+}
+
 // dueForRefresh reports whether the last extension is long enough ago.
 func (s *Sessions) dueForRefresh(row store.Record, now time.Time) bool {
 	c := s.auth.cfg.Session
@@ -159,20 +166,21 @@ func (s *Sessions) dueForRefresh(row store.Record, now time.Time) bool {
 	return !due.After(now)
 }
 
-// refresh extends the session, unless it has been ended since it was read.
-func (s *Sessions) refresh(ctx context.Context, r *Request, row, userRow store.Record, token string, now time.Time) (alive bool, err error) {
+// refresh extends the session and reports whether it is still there. A storage
+// that can be read and not written extends nothing and signs nobody out.
+func (s *Sessions) refresh(ctx context.Context, r *Request, row, userRow store.Record, token string, now time.Time) (alive bool) {
 	life := s.auth.cfg.Session.ExpiresIn
 	expiresAt := now.Add(life)
-	alive, err = s.home.extend(ctx, row, userRow, expiresAt, now)
+	alive, err := s.home.extend(ctx, row, userRow, expiresAt, now)
 	if err != nil {
-		return false, fmt.Errorf("extend session: %w", err)
+		s.auth.log.WarnContext(ctx, "session was not extended", slog.Any("error", err))
+		return true
 	}
-	if !alive {
-		return false, nil
+	if alive {
+		row["expiresAt"], row["updatedAt"] = expiresAt, now
+		s.auth.cookies.setSession(r.out, token, true, life)
 	}
-	row["expiresAt"], row["updatedAt"] = expiresAt, now
-	s.auth.cookies.setSession(r.out, token, true, life)
-	return true, nil
+	return alive
 }
 
 // List returns the user's live sessions, the one that expires first in front.
@@ -203,13 +211,19 @@ func (s *Sessions) List(ctx context.Context, userID string) ([]*Session, error) 
 // session that is not there, or is another user's, is left alone without an
 // error. When it returns nil the session is gone for good.
 func (s *Sessions) Revoke(ctx context.Context, userID, tokenOrHandle string) error {
+	if !strings.HasPrefix(tokenOrHandle, handlePrefix) {
+		// Another user's session is left alone: it is not among this one's.
+		if err := s.home.end(ctx, userID, hashToken(tokenOrHandle)); err != nil {
+			return fmt.Errorf("end session: %w", err)
+		}
+		return nil
+	}
 	sessions, err := s.List(ctx, userID)
 	if err != nil {
 		return err
 	}
-	hash := hashToken(tokenOrHandle)
 	for _, session := range sessions {
-		if session.hash == hash || session.Token == tokenOrHandle {
+		if session.Token == tokenOrHandle {
 			return s.end(ctx, session)
 		}
 	}
@@ -219,20 +233,11 @@ func (s *Sessions) Revoke(ctx context.Context, userID, tokenOrHandle string) err
 // RevokeAll ends every session of the user except the one given, which may be
 // nil. When it returns nil they are gone for good.
 func (s *Sessions) RevokeAll(ctx context.Context, userID string, except *Session) error {
-	rows, err := s.home.list(ctx, userID)
-	if err != nil {
-		return fmt.Errorf("list sessions: %w", err)
+	keep := ""
+	if except != nil {
+		keep = except.hash
 	}
-	var hashes []string
-	for _, row := range rows {
-		if hash := row.String("token"); except == nil || hash != except.hash {
-			hashes = append(hashes, hash)
-		}
-	}
-	if len(hashes) == 0 {
-		return nil
-	}
-	if err := s.home.end(ctx, userID, hashes...); err != nil {
+	if err := s.home.endAll(ctx, userID, keep); err != nil {
 		return fmt.Errorf("end sessions: %w", err)
 	}
 	return nil

@@ -38,12 +38,21 @@ func (h *databaseSessions) extend(ctx context.Context, session, _ store.Record, 
 	if err != nil || n > 0 {
 		return n > 0, err
 	}
-	n, err = h.db.Count(ctx, TableSession, id)
+	n, err = h.db.Count(ctx, TableSession, store.And(id, store.Gt("expiresAt", now)))
 	return n > 0, err
 }
 
-func (h *databaseSessions) end(ctx context.Context, userID string, hashes ...string) error {
-	_, err := h.db.Delete(ctx, TableSession, store.And(store.Eq("userId", userID), store.In("token", hashes...)))
+func (h *databaseSessions) end(ctx context.Context, userID, hash string) error {
+	_, err := h.db.Delete(ctx, TableSession, store.And(store.Eq("userId", userID), store.Eq("token", hash)))
+	return err
+}
+
+func (h *databaseSessions) endAll(ctx context.Context, userID, exceptHash string) error {
+	where := store.Eq("userId", userID)
+	if exceptHash != "" {
+		where = store.And(where, store.Ne("token", exceptHash))
+	}
+	_, err := h.db.Delete(ctx, TableSession, where)
 	return err
 }
 

@@ -1,11 +1,15 @@
 package core
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ostiary/ostiary/secondary"
 	"github.com/ostiary/ostiary/store"
@@ -17,12 +21,6 @@ type secondarySessions struct {
 	kv  *keyValues
 	db  *Database
 	now func() time.Time
-}
-
-// sessionValue is what is kept under a session's key.
-type sessionValue struct {
-	Session json.RawMessage `json:"session"`
-	User    json.RawMessage `json:"user"`
 }
 
 func sessionKey(hash string) string        { return "session:" + hash }
@@ -37,12 +35,15 @@ func (h *secondarySessions) encode(session, user store.Record) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return encodeJSON(sessionValue{s, u})
+	return encodeObject([]member{{"session", s}, {"user", u}})
 }
 
 func (h *secondarySessions) decode(data []byte) (session, user store.Record, err error) {
-	var v sessionValue
-	if err := json.Unmarshal(data, &v); err != nil {
+	var v struct {
+		Session jsontext.Value `json:"session"`
+		User    jsontext.Value `json:"user"`
+	}
+	if err := jsonv2.Unmarshal(data, &v); err != nil {
 		return nil, nil, fmt.Errorf("decode session: %w", err)
 	}
 	if session, err = decodeRow(h.db.schema.Table(TableSession), v.Session); err != nil {
@@ -52,8 +53,9 @@ func (h *secondarySessions) decode(data []byte) (session, user store.Record, err
 	return session, user, err
 }
 
-// create enters the session into the user's set first: one that is not listed
-// could not be revoked with the others.
+// create writes the session before it enters it into the user's set: one that
+// everybody's sessions are ended around is then either found there or was made
+// after. Where the second step fails, nobody has been given the token.
 func (h *secondarySessions) create(ctx context.Context, session, user store.Record) error {
 	data, err := h.encode(session, user)
 	if err != nil {
@@ -61,10 +63,17 @@ func (h *secondarySessions) create(ctx context.Context, session, user store.Reco
 	}
 	hash, expiresAt := session.String("token"), session.Time("expiresAt")
 	return h.db.AfterCommit(ctx, func(ctx context.Context) error {
+		if err := h.kv.set(ctx, sessionKey(hash), data, expiresAt.Sub(h.now())); err != nil {
+			return err
+		}
 		if err := h.kv.addMember(ctx, userSessionsKey(session.String("userId")), hash, expiresAt); err != nil {
 			return err
 		}
-		return h.kv.set(ctx, sessionKey(hash), data, expiresAt.Sub(h.now()))
+		alive, err := h.refreshUser(ctx, session, user)
+		if err == nil && !alive {
+			return fmt.Errorf("user of the session: %w", store.ErrReference)
+		}
+		return err
 	})
 }
 
@@ -84,34 +93,92 @@ func (h *secondarySessions) find(ctx context.Context, hash string) (session, use
 	return session, user, nil
 }
 
+// extend moves the session's end in the user's set first, so that one that
+// lives is never missing there.
 func (h *secondarySessions) extend(ctx context.Context, session, user store.Record, expiresAt, now time.Time) (bool, error) {
 	extended := session.Clone()
 	extended["expiresAt"], extended["updatedAt"] = expiresAt, now
-	data, err := h.encode(extended, user)
+	hash, userID := session.String("token"), session.String("userId")
+	if err := h.kv.addMember(ctx, userSessionsKey(userID), hash, expiresAt); err != nil {
+		return false, err
+	}
+	alive, err := h.write(ctx, extended, user)
+	if err != nil || !alive {
+		return false, errors.Join(err, h.kv.removeMember(ctx, userSessionsKey(userID), hash))
+	}
+	return h.refreshUser(ctx, extended, user)
+}
+
+// write replaces what is kept of a session that is still there.
+func (h *secondarySessions) write(ctx context.Context, session, user store.Record) (alive bool, err error) {
+	data, err := h.encode(session, user)
 	if err != nil {
 		return false, err
 	}
-	hash := session.String("token")
-	alive, err := h.kv.setIfExists(ctx, sessionKey(hash), data, expiresAt.Sub(now))
-	if err != nil || !alive {
-		return false, err
-	}
-	return true, h.kv.addMember(ctx, userSessionsKey(session.String("userId")), hash, expiresAt)
+	return h.kv.setIfExists(ctx, sessionKey(session.String("token")), data, session.Time("expiresAt").Sub(h.now()))
 }
 
-// end deletes the sessions before it takes them out of the set, so that a
-// failure in between leaves nothing that is alive and unlisted.
-func (h *secondarySessions) end(ctx context.Context, userID string, hashes ...string) error {
+// refreshUser looks whether the copy of the user that was just written is the
+// user as it is, and mends it. Everybody who writes a copy looks afterwards,
+// and users are changed in the database first: so the last copy written is of
+// the user's last state, whatever ran at the same time. Where there is no such
+// user any more, the session ends.
+func (h *secondarySessions) refreshUser(ctx context.Context, session, written store.Record) (alive bool, err error) {
+	for range maxTries {
+		user, err := h.db.FindOne(ctx, TableUser, store.Query{Where: store.Eq(store.ID, session["userId"])})
+		if errors.Is(err, store.ErrNotFound) {
+			return false, h.remove(ctx, session.String("userId"), session.String("token"))
+		}
+		if err != nil {
+			return true, err
+		}
+		if h.sameUser(user, written) {
+			return true, nil
+		}
+		if alive, err := h.write(ctx, session, user); err != nil || !alive {
+			return alive, err
+		}
+		written = user
+	}
+	return true, nil
+}
+
+func (h *secondarySessions) sameUser(a, b store.Record) bool {
+	t := h.db.schema.Table(TableUser)
+	x, errX := encodeRow(t, a)
+	y, errY := encodeRow(t, b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+// end deletes the session before it takes it out of the set, so that a failure
+// in between leaves nothing that is alive and unlisted.
+func (h *secondarySessions) end(ctx context.Context, userID, hash string) error {
+	return h.db.AfterCommit(ctx, func(ctx context.Context) error { return h.remove(ctx, userID, hash) })
+}
+
+func (h *secondarySessions) endAll(ctx context.Context, userID, exceptHash string) error {
+	return h.db.AfterCommit(ctx, func(ctx context.Context) error {
+		hashes, err := h.kv.members(ctx, userSessionsKey(userID))
+		if err != nil {
+			return err
+		}
+		hashes = slices.DeleteFunc(hashes, func(hash string) bool { return hash == exceptHash })
+		return h.remove(ctx, userID, hashes...)
+	})
+}
+
+func (h *secondarySessions) remove(ctx context.Context, userID string, hashes ...string) error {
+	if len(hashes) == 0 {
+		return nil
+	}
 	keys := make([]string, len(hashes))
 	for i, hash := range hashes {
 		keys[i] = sessionKey(hash)
 	}
-	return h.db.AfterCommit(ctx, func(ctx context.Context) error {
-		if err := h.kv.delete(ctx, keys...); err != nil {
-			return err
-		}
-		return h.kv.removeMember(ctx, userSessionsKey(userID), hashes...)
-	})
+	if err := h.kv.delete(ctx, keys...); err != nil {
+		return err
+	}
+	return h.kv.removeMember(ctx, userSessionsKey(userID), hashes...)
 }
 
 func (h *secondarySessions) list(ctx context.Context, userID string) ([]store.Record, error) {
@@ -147,11 +214,10 @@ func (h *secondarySessions) userChanged(ctx context.Context, user store.Record) 
 			if err != nil {
 				return err
 			}
-			data, err := h.encode(session, user)
-			if err != nil {
+			if _, err := h.write(ctx, session, user); err != nil {
 				return err
 			}
-			if _, err := h.kv.setIfExists(ctx, sessionKey(hash), data, session.Time("expiresAt").Sub(h.now())); err != nil {
+			if _, err := h.refreshUser(ctx, session, user); err != nil {
 				return err
 			}
 		}

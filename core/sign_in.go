@@ -51,11 +51,15 @@ func doSignInEmail(ctx context.Context, r *Request, in SignInEmailInput) (*SignI
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
-	var account *Account
+	// Nobody's account is looked up as well, so that the time does not tell who
+	// exists.
+	owner := "nobody"
 	if user != nil {
-		if account, err = a.credentialOf(ctx, user.ID); err != nil {
-			return nil, err
-		}
+		owner = user.ID
+	}
+	account, err := a.credentialOf(ctx, owner)
+	if err != nil {
+		return nil, err
 	}
 	ok, err := a.verifyPassword(ctx, account, in.Password)
 	if err != nil {
@@ -68,12 +72,18 @@ func doSignInEmail(ctx context.Context, r *Request, in SignInEmailInput) (*SignI
 		return nil, ErrEmailNotVerified
 	}
 	id, err := a.sessions.Issue(ctx, r, user, in.RememberMe == nil || *in.RememberMe)
+	if errors.Is(err, store.ErrReference) { // the user has been deleted since
+		return nil, ErrWrongCredentials
+	}
 	if err != nil {
 		return nil, err
 	}
-	out := &SignInEmailOutput{Token: id.Session.Token, User: user}
+	if err := a.confirmPassword(ctx, account); err != nil {
+		return nil, err
+	}
+	out := &SignInEmailOutput{Token: id.Session.Token, URL: in.CallbackURL, User: user}
 	if in.CallbackURL != nil && *in.CallbackURL != "" {
-		out.Redirect, out.URL = true, in.CallbackURL
+		out.Redirect = true
 		r.out.Set("Location", *in.CallbackURL)
 	}
 	return out, nil

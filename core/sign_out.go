@@ -39,6 +39,6 @@ func doSignOut(ctx context.Context, r *Request, _ Nothing) (Success, error) {
 		}
 	}
 	a.cookies.clearSession(r.out)
-	r.remember(nil)
+	r.become(nil)
 	return Success{true}, nil
 }

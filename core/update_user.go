@@ -2,7 +2,10 @@ package core
 
 import (
 	"context"
+	"errors"
 	"net/http"
+
+	"github.com/ostiary/ostiary/store"
 )
 
 // UpdateUserInput is what POST /update-user takes.
@@ -50,10 +53,15 @@ func doUpdateUser(ctx context.Context, r *Request, in UpdateUserInput) (Status, 
 		return Status{}, err
 	}
 	user, err := a.Users().Update(ctx, id.User.ID, change)
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrNotFound): // deleted since
+		return Status{}, ErrUnauthorized
+	case errors.Is(err, store.ErrDuplicate):
+		return Status{}, ErrUpdateUser.Because(err)
+	case err != nil:
 		return Status{}, err
 	}
-	r.remember(&Identity{User: user, Session: id.Session})
+	r.become(&Identity{User: user, Session: id.Session})
 	a.cookies.reissue(r, id.Session.Token, a.cfg.Session.ExpiresIn)
 	return Status{true}, nil
 }

@@ -23,16 +23,22 @@ type verificationValue struct {
 
 func verificationKey(identifier string) string { return "verification:" + hashToken(identifier) }
 
-// Create keeps a value under the identifier for ttl.
+// Create keeps a value under the identifier for ttl, in place of one that is
+// there already.
 func (v *Verifications) Create(ctx context.Context, identifier, value string, ttl time.Duration) error {
 	a := v.auth
 	now := store.CanonicalTime(a.now())
 	if a.kv == nil {
-		_, err := a.db.Create(ctx, TableVerification, store.Record{
-			"identifier": hashToken(identifier), "value": value, "expiresAt": now.Add(ttl),
-			"createdAt": now, "updatedAt": now,
+		return a.db.Tx(ctx, func(ctx context.Context) error {
+			if _, err := a.db.Delete(ctx, TableVerification, store.Eq("identifier", hashToken(identifier))); err != nil {
+				return err
+			}
+			_, err := a.db.Create(ctx, TableVerification, store.Record{
+				"identifier": hashToken(identifier), "value": value, "expiresAt": now.Add(ttl),
+				"createdAt": now, "updatedAt": now,
+			})
+			return err
 		})
-		return err
 	}
 	data, err := encodeJSON(verificationValue{value, now.Add(ttl)})
 	if err != nil {

@@ -1,8 +1,10 @@
 package core
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -35,22 +37,45 @@ type member struct {
 
 // encodeObject writes the members in their order.
 func encodeObject(members []member) ([]byte, error) {
-	out := []byte{'{'}
+	out := append(make([]byte, 0, 256), '{')
 	for i, m := range members {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		name, err := jsontext.AppendQuote(nil, m.name)
-		if err != nil {
-			return nil, fmt.Errorf("encode name %q: %w", m.name, err)
-		}
-		value, err := encodeJSON(m.value)
-		if err != nil {
+		out = append(append(append(out, '"'), m.name...), '"', ':')
+		var err error
+		if out, err = appendValue(out, m.value); err != nil {
 			return nil, fmt.Errorf("encode %q: %w", m.name, err)
 		}
-		out = append(append(append(out, name...), ':'), value...)
 	}
 	return append(out, '}'), nil
+}
+
+// appendValue writes what rows and entities hold without the detour over
+// reflection; a session check writes a score of them.
+func appendValue(out []byte, v any) ([]byte, error) {
+	switch v := v.(type) {
+	case nil:
+		return append(out, "null"...), nil
+	case string:
+		return jsontext.AppendQuote(out, v)
+	case *string:
+		if v == nil {
+			return append(out, "null"...), nil
+		}
+		return jsontext.AppendQuote(out, *v)
+	case bool:
+		return strconv.AppendBool(out, v), nil
+	case int64:
+		return strconv.AppendInt(out, v, 10), nil
+	case json.RawMessage:
+		return append(out, v...), nil
+	case time.Time:
+		out = store.CanonicalTime(v).AppendFormat(append(out, '"'), wireTime)
+		return append(out, '"'), nil
+	}
+	data, err := encodeJSON(v)
+	return append(out, data...), err
 }
 
 // encodeRow writes a row as the JSON that secondary storage keeps: all fields
@@ -64,29 +89,47 @@ func encodeRow(t *store.Table, r store.Record) (json.RawMessage, error) {
 }
 
 // decodeRow reads what encodeRow wrote. Unknown members are ignored, so that
-// instances of two versions can share a storage; missing ones are null.
-func decodeRow(t *store.Table, data json.RawMessage) (store.Record, error) {
-	var raw map[string]jsontext.Value
-	if err := jsonv2.Unmarshal(data, &raw); err != nil {
-		return nil, fmt.Errorf("decode %s: %w", t.Name, err)
-	}
-	if raw == nil {
-		return nil, fmt.Errorf("decode %s: null", t.Name)
+// instances of two versions can share a storage; missing ones get the default
+// of their field, or null.
+func decodeRow(t *store.Table, data []byte) (store.Record, error) {
+	dec := jsontext.NewDecoder(bytes.NewReader(data))
+	if open, err := dec.ReadToken(); err != nil || open.Kind() != '{' {
+		return nil, fmt.Errorf("decode %s: no object: %w", t.Name, err)
 	}
 	r := make(store.Record, len(t.Fields))
-	for _, f := range t.Fields {
-		v, ok := raw[f.Name]
-		if !ok || v.Kind() == 'n' {
-			if f.Required {
-				return nil, fmt.Errorf("decode %s: %q is missing", t.Name, f.Name)
-			}
+	for dec.PeekKind() == '"' {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return nil, fmt.Errorf("decode %s: %w", t.Name, err)
+		}
+		f := t.Field(name.String())
+		v, err := dec.ReadValue()
+		if err != nil {
+			return nil, fmt.Errorf("decode %s: %w", t.Name, err)
+		}
+		if f == nil {
 			continue
 		}
-		value, err := decodeValue(f.Type, v)
-		if err != nil {
+		if v.Kind() == 'n' {
+			r[f.Name] = nil
+			continue
+		}
+		if r[f.Name], err = decodeValue(f.Type, v); err != nil {
 			return nil, fmt.Errorf("decode %s.%s: %w", t.Name, f.Name, err)
 		}
-		r[f.Name] = value
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, fmt.Errorf("decode %s: %w", t.Name, err)
+	}
+	for _, f := range t.Fields {
+		v, ok := r[f.Name]
+		if !ok {
+			v = defaultOf(f)
+			r[f.Name] = v
+		}
+		if v == nil && f.Required && coreFields[t.Name][f.Name] {
+			return nil, fmt.Errorf("decode %s: %q is missing", t.Name, f.Name)
+		}
 	}
 	return r, nil
 }
@@ -94,7 +137,11 @@ func decodeRow(t *store.Table, data json.RawMessage) (store.Record, error) {
 func decodeValue(t store.Type, v jsontext.Value) (any, error) {
 	switch t {
 	case store.String:
-		return decodeAs[string](v)
+		if v.Kind() != '"' {
+			return nil, fmt.Errorf("%s is no text", v.Kind())
+		}
+		text, err := jsontext.AppendUnquote(nil, v)
+		return string(text), err
 	case store.Bool:
 		return decodeAs[bool](v)
 	case store.Int:
@@ -104,11 +151,12 @@ func decodeValue(t store.Type, v jsontext.Value) (any, error) {
 	case store.Strings:
 		return decodeAs[[]string](v)
 	case store.Time:
-		at, err := decodeAs[time.Time](v)
+		text, err := jsontext.AppendUnquote(nil, v)
 		if err != nil {
 			return nil, err
 		}
-		return store.CanonicalTime(at.(time.Time)), nil
+		at, err := time.Parse(time.RFC3339, string(text))
+		return store.CanonicalTime(at), err
 	}
 	return json.RawMessage(v.Clone()), nil
 }
