@@ -113,6 +113,9 @@ func (t Type) Canonical(v any) (any, error) {
 		}
 	case Strings:
 		if ss, ok := v.([]string); ok {
+			if ss == nil {
+				return nil, nil
+			}
 			return slices.Clone(ss), nil
 		}
 	case JSON:

@@ -126,7 +126,8 @@ func (t *Table) Field(name string) *Field { return t.fields[name] }
 
 // Naming decides the names in the database. The functions get logical names.
 type Naming struct {
-	// Table and Column make the names; nil leaves the logical ones.
+	// Table and Column make the names; nil leaves the logical ones, unless both
+	// are nil, which stands for [SnakePlural].
 	Table  func(table string) string
 	Column func(table, field string) string
 	// Tables and Columns override single names: logical table to name, and
@@ -291,6 +292,7 @@ func (s *Schema) name(n Naming) (errs []error) {
 // link resolves references and checks indexes.
 func (s *Schema) link() (errs []error) {
 	for _, t := range s.tables {
+		joins := map[string]bool{}
 		for _, f := range t.Fields {
 			ref := f.References
 			if ref == nil {
@@ -317,15 +319,19 @@ func (s *Schema) link() (errs []error) {
 			if ref.As == "" {
 				ref.As = joinName(f.Name, ref.Table)
 			}
-			if t.fields[ref.As] != nil {
-				errs = append(errs, fmt.Errorf("table %q: field %q joins as %q, which is a field already; set As", t.Name, f.Name, ref.As))
+			if t.fields[ref.As] != nil || joins[ref.As] {
+				errs = append(errs, fmt.Errorf("table %q: field %q joins as %q, which is taken already; set As", t.Name, f.Name, ref.As))
 			}
+			joins[ref.As] = true
 		}
 		for _, ix := range t.Indexes {
 			if len(ix.Fields) == 0 {
 				errs = append(errs, fmt.Errorf("table %q: an index has no fields", t.Name))
 			}
-			for _, name := range ix.Fields {
+			for i, name := range ix.Fields {
+				if slices.Contains(ix.Fields[:i], name) {
+					errs = append(errs, fmt.Errorf("table %q: an index names %q twice", t.Name, name))
+				}
 				if f := t.fields[name]; f == nil || f.Type == JSON || f.Type == Strings {
 					errs = append(errs, fmt.Errorf("table %q: an index names %q, which is no field that can be indexed", t.Name, name))
 				}

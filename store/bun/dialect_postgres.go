@@ -1,0 +1,341 @@
+package bunstore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/ostiary/ostiary/store"
+)
+
+// postgres is PostgreSQL 12 and later.
+type postgres struct{}
+
+func (postgres) appendPlaceholder(b []byte, n int) []byte {
+	return strconv.AppendInt(append(b, '$'), int64(n), 10)
+}
+
+func (postgres) encode(t store.Type, v any) any {
+	switch v := v.(type) {
+	case json.RawMessage:
+		return string(v)
+	case []string:
+		return jsonArray(v)
+	case time.Time:
+		if beyond(v) != 0 {
+			return timeText(v)
+		}
+	}
+	return v
+}
+
+func timeText(at time.Time) string {
+	return [...]string{"-infinity", at.Format(timeLayout), "infinity"}[beyond(at)+1]
+}
+
+// byteOrder also makes text of an id that another program keeps as a uuid or a
+// number.
+func (postgres) byteOrder() string { return `::text COLLATE "C"` }
+
+// likeEscape is no backslash, which is special in string literals too on some
+// servers.
+var likeEscape = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
+
+func (postgres) match(st *statement, op store.Op, o operand, s string) {
+	pattern := likeEscape.Replace(s)
+	if op != store.OpPrefix {
+		pattern = "%" + pattern
+	}
+	if op != store.OpSuffix {
+		pattern += "%"
+	}
+	st.operand(o)
+	st.write(" LIKE ")
+	st.arg(pattern)
+	st.write(" ESCAPE '!'")
+}
+
+// anyOf passes the list as one array, in text form: every driver binds that.
+func (postgres) anyOf(st *statement, not bool, o operand, values []any) {
+	st.operand(o)
+	if not {
+		st.write(" <> ALL(")
+	} else {
+		st.write(" = ANY(")
+	}
+	st.arg(arrayText(values))
+	st.write(")")
+}
+
+// arrayText is a list as the text of a PostgreSQL array.
+func arrayText(values []any) string {
+	var b strings.Builder
+	for i, v := range values {
+		if i == 0 {
+			b.WriteByte('{')
+		} else {
+			b.WriteByte(',')
+		}
+		switch v := v.(type) {
+		case bool:
+			b.WriteString(strconv.FormatBool(v))
+		case int64:
+			b.WriteString(strconv.FormatInt(v, 10))
+		case float64:
+			b.WriteString(strconv.FormatFloat(v, 'g', -1, 64))
+		case time.Time:
+			b.WriteString(`"` + timeText(v) + `"`)
+		case string:
+			b.WriteByte('"')
+			for i := range len(v) {
+				if v[i] == '"' || v[i] == '\\' {
+					b.WriteByte('\\')
+				}
+				b.WriteByte(v[i])
+			}
+			b.WriteByte('"')
+		}
+	}
+	b.WriteByte('}')
+	return b.String()
+}
+
+func (postgres) sum(st *statement, f *store.Field, n int64) {
+	st.write("COALESCE(")
+	st.column(f)
+	st.write(", 0) + ")
+	if f.Type == store.Float {
+		st.arg(float64(n))
+	} else {
+		st.arg(n)
+	}
+}
+
+func (postgres) page(st *statement, limit, offset int) {
+	switch {
+	case limit == 1:
+		// The planner does better where it can see it.
+		st.write(" LIMIT 1")
+	case limit >= 0:
+		st.write(" LIMIT ")
+		st.arg(int64(limit))
+	}
+	if offset > 0 {
+		st.write(" OFFSET ")
+		st.arg(int64(offset))
+	}
+}
+
+// pick is a scalar subquery and no IN: that one could run more than once and
+// find another row each time.
+//
+// A row that is skipped because somebody holds it is not gone: its holder may
+// roll back, or have changed something else. So where no free row is left, the
+// second subquery waits; PostgreSQL runs it only if the first finds nothing.
+func (d postgres) pick(st *statement, t *store.Table, w store.Where, free bool) {
+	if !free {
+		d.pickLocked(st, t, w, "")
+		return
+	}
+	st.write("COALESCE(")
+	d.pickLocked(st, t, w, " SKIP LOCKED")
+	st.write(", ")
+	d.pickLocked(st, t, w, "")
+	st.write(")")
+}
+
+func (postgres) pickLocked(st *statement, t *store.Table, w store.Where, how string) {
+	st.write("(SELECT " + baseAlias + ".")
+	st.name(t.Field(store.ID).DBName())
+	st.write(" FROM ")
+	st.from(t)
+	st.where(t, w)
+	st.write(" LIMIT 1 FOR UPDATE" + how + ")")
+}
+
+func (postgres) begin(ctx context.Context, db *sql.DB) (transaction, error) {
+	return db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+}
+
+// fault reads the SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html.
+func (postgres) fault(err error) fault {
+	e := postgresError(err)
+	if e.code == "" || isConnectError(err) {
+		return fault{endsTx: true}
+	}
+	f := fault{endsTx: true}
+	switch e.code {
+	case "23505":
+		f.kind, f.constraint, f.columns = store.ErrDuplicate, e.constraint, keyColumns(e.detail)
+	case "23503", "23001":
+		f.kind = store.ErrReference
+	case "40001", "40P01":
+		f.kind = store.ErrConflict
+	case "42P01", "42703":
+		f.stale = true
+	case "57014", // cancelled: by a time-out of the server, if not by the caller
+		"25006", // a standby, which cannot write
+		"25P03", // idle in a transaction for too long
+		"55P03": // a lock that was not to be had in time
+		f.kind = store.ErrUnavailable
+	default:
+		switch e.code[:2] {
+		case "22", "23", "54":
+			f.kind = store.ErrInvalid
+		case "08", "28", "3D", "53", "57", "58":
+			f.kind = store.ErrUnavailable
+		}
+	}
+	return f
+}
+
+type postgresFields struct{ code, constraint, detail string }
+
+// postgresError finds the server's error, whichever driver brought it.
+func postgresError(err error) postgresFields {
+	var pgx *pgconn.PgError
+	if errors.As(err, &pgx) {
+		return postgresFields{pgx.Code, pgx.ConstraintName, pgx.Detail}
+	}
+	// Bun's pgdriver.
+	var fields interface{ Field(byte) string }
+	if errors.As(err, &fields) {
+		return postgresFields{fields.Field('C'), fields.Field('n'), fields.Field('D')}
+	}
+	var state interface{ SQLState() string }
+	if errors.As(err, &state) {
+		return postgresFields{code: state.SQLState()}
+	}
+	return postgresFields{}
+}
+
+func isConnectError(err error) bool {
+	var connect *pgconn.ConnectError
+	return errors.As(err, &connect)
+}
+
+// keyColumns reads the columns out of a detail such as
+//
+//	Key (provider_id, "accountId")=(github, 7) already exists.
+//
+// whose words depend on the server's language.
+func keyColumns(detail string) []string {
+	_, list, ok := strings.Cut(detail, "(")
+	if !ok {
+		return nil
+	}
+	list, _, ok = strings.Cut(list, ")=(")
+	if !ok {
+		return nil
+	}
+	columns := strings.Split(list, ", ")
+	for i, c := range columns {
+		columns[i] = strings.Trim(c, `"`)
+	}
+	return columns
+}
+
+func (postgres) foldName(name string) string { return name }
+
+func (postgres) columnType(t store.Type) string {
+	switch t {
+	case store.Bool:
+		return "boolean"
+	case store.Int:
+		return "bigint"
+	case store.Float:
+		return "double precision"
+	case store.Time:
+		return "timestamptz"
+	case store.JSON, store.Strings:
+		return "jsonb"
+	}
+	return "text"
+}
+
+func (d postgres) literal(t store.Type, v any) string {
+	switch v := d.encode(t, v).(type) {
+	case bool:
+		return strconv.FormatBool(v)
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case float64:
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	case time.Time:
+		return "'" + v.Format(timeLayout) + "'"
+	case string:
+		quoted := "'" + strings.ReplaceAll(v, "'", "''") + "'"
+		if strings.Contains(v, `\`) {
+			// Means the same whatever standard_conforming_strings says.
+			return "E" + strings.ReplaceAll(quoted, `\`, `\\`)
+		}
+		return quoted
+	}
+	return "NULL"
+}
+
+func (postgres) forwardReferences() bool { return false }
+
+// schemaLock is the advisory lock of migrations. Any number will do that others
+// do not use: this one is "ostiary!" in ASCII.
+const schemaLock int64 = 0x6f73746961727921
+
+// lockSchema also lifts the time-outs that [Open] sets: an index on a large
+// table takes its time, and so do the migrations of others that are waited for.
+func (postgres) lockSchema(ctx context.Context, c conn) error {
+	for _, sql := range []string{
+		"SET LOCAL statement_timeout = 0",
+		"SELECT pg_advisory_xact_lock(" + strconv.FormatInt(schemaLock, 10) + ")",
+	} {
+		if _, err := c.ExecContext(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (postgres) inspect(ctx context.Context, c conn) (*liveSchema, error) {
+	live := newLiveSchema(postgres{})
+	var schema sql.NullString
+	rows, err := c.QueryContext(ctx, "SELECT current_schema()")
+	if err := each(rows, err, func(rows *sql.Rows) error { return rows.Scan(&schema) }); err != nil {
+		return nil, err
+	}
+	if !schema.Valid {
+		return nil, fmt.Errorf("%w: no schema of the search_path exists, or the user may not use it", store.ErrInvalid)
+	}
+	rows, err = c.QueryContext(ctx, `
+SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod)
+FROM pg_class c
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())`)
+	if err := live.readColumns(rows, err); err != nil {
+		return nil, err
+	}
+	// A full index is one over plain columns, of all rows, that can be used.
+	rows, err = c.QueryContext(ctx, `
+SELECT c.relname::text, i.relname::text, x.indisunique,
+	x.indpred IS NULL AND x.indexprs IS NULL AND x.indisvalid AND m.amname = 'btree',
+	COALESCE(a.attname::text, '')
+FROM pg_index x
+JOIN pg_class i ON i.oid = x.indexrelid
+JOIN pg_am m ON m.oid = i.relam
+JOIN pg_class c ON c.oid = x.indrelid
+CROSS JOIN LATERAL unnest(x.indkey::int2[]) WITH ORDINALITY k (attnum, position)
+LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
+WHERE k.position <= x.indnkeyatts
+AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+ORDER BY c.relname, i.relname, k.position`)
+	if err := live.readIndexes(rows, err); err != nil {
+		return nil, err
+	}
+	return live, nil
+}

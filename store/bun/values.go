@@ -1,0 +1,184 @@
+package bunstore
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ostiary/ostiary/store"
+)
+
+// timeLayout is a time as text: what SQLite keeps and what the TypeScript
+// library writes. Text in it sorts by time.
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+// canonicalRecord returns a copy of r with canonical values that every
+// database can hold.
+func canonicalRecord(t *store.Table, r store.Record) (store.Record, error) {
+	out, err := t.Canonical(r)
+	if err != nil {
+		return nil, err
+	}
+	for name, v := range out {
+		if err := checkValue(v); err != nil {
+			return nil, fmt.Errorf("field %q: %w", name, err)
+		}
+		if at, ok := v.(time.Time); ok && beyond(at) != 0 {
+			return nil, fmt.Errorf("%w: field %q: the year %d is out of range", store.ErrInvalid, name, at.Year())
+		}
+	}
+	return out, nil
+}
+
+// checkValue refuses values that some database cannot hold, before any of them
+// sees one: what it would do ranges from an error to cutting the text short.
+func checkValue(v any) error {
+	switch v := v.(type) {
+	case string:
+		return checkText(v)
+	case []string:
+		for _, s := range v {
+			if err := checkText(s); err != nil {
+				return err
+			}
+		}
+	case json.RawMessage:
+		if !utf8.Valid(v) {
+			return fmt.Errorf("%w: JSON that is no valid UTF-8", store.ErrInvalid)
+		}
+		if hasEscapedNUL(v) {
+			return fmt.Errorf("%w: JSON with a NUL character in it", store.ErrInvalid)
+		}
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("%w: %v is no number", store.ErrInvalid, v)
+		}
+	}
+	return nil
+}
+
+// beyond tells whether a time lies before (-1) or after (1) all that can be
+// kept: in text, a year of more digits or with a sign would not sort. A
+// condition may compare with such a time.
+func beyond(at time.Time) int {
+	switch y := at.Year(); {
+	case y < 0:
+		return -1
+	case y > 9999:
+		return 1
+	}
+	return 0
+}
+
+func checkText(s string) error {
+	if strings.IndexByte(s, 0) >= 0 {
+		return fmt.Errorf("%w: text with a NUL character in it", store.ErrInvalid)
+	}
+	if !utf8.ValidString(s) {
+		return fmt.Errorf("%w: text that is no valid UTF-8", store.ErrInvalid)
+	}
+	return nil
+}
+
+// hasEscapedNUL reports whether valid JSON holds the escape \u0000, as opposed
+// to an escaped backslash before the letters u0000.
+func hasEscapedNUL(raw []byte) bool {
+	for {
+		i := bytes.IndexByte(raw, '\\')
+		if i < 0 {
+			return false
+		}
+		if bytes.HasPrefix(raw[i+1:], []byte("u0000")) {
+			return true
+		}
+		// In valid JSON a character follows every backslash.
+		raw = raw[i+2:]
+	}
+}
+
+// jsonArray is a list of texts as JSON. A list that is empty is not null, nor
+// is one that is nil.
+func jsonArray(ss []string) string {
+	if len(ss) == 0 {
+		return "[]"
+	}
+	// A list of texts always has a JSON form.
+	raw, _ := json.Marshal(ss)
+	return string(raw)
+}
+
+// decode turns what a driver returned into the canonical value of the type. It
+// also takes what the same type is in tables that other programs made.
+func decode(t store.Type, v any) (any, error) {
+	if b, ok := v.([]byte); ok {
+		v = string(b)
+	}
+	// v itself is returned where it can be: it is in an interface already.
+	switch got := v.(type) {
+	case nil:
+		return nil, nil
+	case string:
+		if t == store.String {
+			return v, nil
+		}
+		return decodeText(t, got)
+	case bool:
+		if t == store.Bool {
+			return v, nil
+		}
+	case int64:
+		switch t {
+		case store.Int:
+			return v, nil
+		case store.Bool:
+			return got != 0, nil
+		case store.Float:
+			return float64(got), nil
+		case store.String: // a numeric id
+			return strconv.FormatInt(got, 10), nil
+		}
+	case float64:
+		if t == store.Float {
+			return v, nil
+		}
+	case time.Time:
+		if t == store.Time {
+			return store.CanonicalTime(got), nil
+		}
+	}
+	return nil, fmt.Errorf("the database returned %T for a %s", v, t)
+}
+
+func decodeText(t store.Type, s string) (any, error) {
+	switch t {
+	case store.JSON:
+		return json.RawMessage(s), nil
+	case store.Strings:
+		var ss []string
+		if err := json.Unmarshal([]byte(s), &ss); err != nil {
+			return nil, fmt.Errorf("the database returned text that is no list of texts: %w", err)
+		}
+		if ss == nil {
+			return nil, nil
+		}
+		return ss, nil
+	case store.Time:
+		return decodeTime(s)
+	}
+	return nil, fmt.Errorf("the database returned text for a %s", t)
+}
+
+func decodeTime(s string) (any, error) {
+	// The second is what CURRENT_TIMESTAMP gives in SQLite, in UTC.
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02 15:04:05", "2006-01-02 15:04:05.999999999-07:00"} {
+		if at, err := time.Parse(layout, s); err == nil {
+			return store.CanonicalTime(at), nil
+		}
+	}
+	return nil, fmt.Errorf("the database returned a time in an unknown form")
+}

@@ -1,0 +1,224 @@
+package bunstore
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/ostiary/ostiary/store"
+)
+
+// condition checks a condition and returns it with canonical values.
+func condition(t *store.Table, w store.Where) (store.Where, error) {
+	w, err := t.CanonicalWhere(w)
+	if err != nil {
+		return w, err
+	}
+	return w, checkCondition(t, w)
+}
+
+// guard is condition for statements that write, which have to say what they
+// mean.
+func guard(t *store.Table, w store.Where) (store.Where, error) {
+	if w.IsZero() {
+		return w, fmt.Errorf("%w: a write without a condition", store.ErrInvalid)
+	}
+	return condition(t, w)
+}
+
+// checkCondition refuses what databases do not agree on.
+func checkCondition(t *store.Table, w store.Where) error {
+	for _, c := range w.Of {
+		if err := checkCondition(t, c); err != nil {
+			return err
+		}
+	}
+	f := t.Field(w.Field)
+	if f != nil && !ordered(f) && (w.Value != nil || w.Values != nil) {
+		return fmt.Errorf("%w: field %q is %s and is compared with null only", store.ErrInvalid, f.Name, f.Type)
+	}
+	if err := checkValue(w.Value); err != nil {
+		return fmt.Errorf("condition on %q: %w", w.Field, err)
+	}
+	for _, v := range w.Values {
+		if err := checkValue(v); err != nil {
+			return fmt.Errorf("condition on %q: %w", w.Field, err)
+		}
+	}
+	return nil
+}
+
+// ordered tells whether values of the field can be compared.
+func ordered(f *store.Field) bool { return f.Type != store.JSON && f.Type != store.Strings }
+
+// operand is a column as one side of a comparison.
+type operand struct {
+	field *store.Field
+	fold  bool // ASCII letters in lower case
+	bytes bool // text byte by byte, where the order matters
+}
+
+func (st *statement) operand(o operand) {
+	text := o.field.Type == store.String
+	switch {
+	case text && o.fold:
+		// Folding by the rules of bytes leaves all but ASCII letters alone.
+		st.write("lower(")
+		st.column(o.field)
+		st.write(st.dialect.byteOrder())
+		st.write(")")
+	case text && o.bytes:
+		st.column(o.field)
+		st.write(st.dialect.byteOrder())
+	default:
+		st.column(o.field)
+	}
+}
+
+// value is v in the form that the operand is compared in.
+func (o operand) value(v any) any {
+	if s, ok := v.(string); ok && o.fold {
+		return lowerASCII(s)
+	}
+	return v
+}
+
+func lowerASCII(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return r >= 'A' && r <= 'Z' }) < 0 {
+		return s
+	}
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
+// where writes " WHERE …" for a canonical condition, and nothing for one that
+// says nothing.
+func (st *statement) where(t *store.Table, w store.Where) {
+	if w.IsZero() || w.Op == store.OpAll {
+		return
+	}
+	st.write(" WHERE ")
+	st.condition(t, w)
+}
+
+func (st *statement) condition(t *store.Table, w store.Where) {
+	switch w.Op {
+	case store.OpAll:
+		st.write("1 = 1")
+		return
+	case store.OpAnd:
+		st.combination(t, w.Of, " AND ", "1 = 1")
+		return
+	case store.OpOr:
+		st.combination(t, w.Of, " OR ", "1 = 0")
+		return
+	}
+	o := operand{field: t.Field(w.Field), fold: w.Insensitive}
+	switch w.Op {
+	case store.OpEq:
+		st.equal(o, w.Value)
+	case store.OpNe:
+		st.unequal(o, w.Value)
+	case store.OpLt:
+		st.compare(o, " < ", w.Value)
+	case store.OpLte:
+		st.compare(o, " <= ", w.Value)
+	case store.OpGt:
+		st.compare(o, " > ", w.Value)
+	case store.OpGte:
+		st.compare(o, " >= ", w.Value)
+	case store.OpIn:
+		st.oneOf(o, w.Values)
+	case store.OpNotIn:
+		st.noneOf(o, w.Values)
+	default:
+		text, _ := o.value(w.Value).(string)
+		st.dialect.match(st, w.Op, o, text)
+	}
+}
+
+func (st *statement) combination(t *store.Table, of []store.Where, with, empty string) {
+	if len(of) == 0 {
+		st.write(empty)
+		return
+	}
+	st.write("(")
+	for i, c := range of {
+		if i > 0 {
+			st.write(with)
+		}
+		st.condition(t, c)
+	}
+	st.write(")")
+}
+
+func (st *statement) equal(o operand, v any) {
+	if v == nil {
+		st.column(o.field)
+		st.write(" IS NULL")
+		return
+	}
+	st.operand(o)
+	st.write(" = ")
+	st.value(o.field.Type, o.value(v))
+}
+
+func (st *statement) unequal(o operand, v any) {
+	if v == nil {
+		st.column(o.field)
+		st.write(" IS NOT NULL")
+		return
+	}
+	st.orNull(o, func() {
+		st.operand(o)
+		st.write(" <> ")
+		st.value(o.field.Type, o.value(v))
+	})
+}
+
+func (st *statement) compare(o operand, op string, v any) {
+	o.bytes = true
+	st.operand(o)
+	st.write(op)
+	st.value(o.field.Type, o.value(v))
+}
+
+func (st *statement) oneOf(o operand, values []any) {
+	if len(values) == 0 {
+		st.write("1 = 0")
+		return
+	}
+	st.dialect.anyOf(st, false, o, folded(o, values))
+}
+
+func (st *statement) noneOf(o operand, values []any) {
+	if len(values) == 0 {
+		st.write("1 = 1")
+		return
+	}
+	st.orNull(o, func() { st.dialect.anyOf(st, true, o, folded(o, values)) })
+}
+
+// orNull writes a condition that null meets as well.
+func (st *statement) orNull(o operand, condition func()) {
+	st.write("(")
+	st.column(o.field)
+	st.write(" IS NULL OR ")
+	condition()
+	st.write(")")
+}
+
+func folded(o operand, values []any) []any {
+	if !o.fold {
+		return values
+	}
+	out := make([]any, len(values))
+	for i, v := range values {
+		out[i] = o.value(v)
+	}
+	return out
+}

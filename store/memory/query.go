@@ -1,0 +1,334 @@
+package memory
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ostiary/ostiary/store"
+)
+
+// find runs a checked query and returns copies.
+func (s *Store) find(t *store.Table, tab *table, q store.Query) ([]store.Record, error) {
+	w, err := checkQuery(t, q)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range q.Join {
+		target := t.Field(name).References.Target()
+		if err := s.tables[target.Name].covers(target); err != nil {
+			return nil, fmt.Errorf("join %s: %w", target.Name, err)
+		}
+	}
+	rows := tab.match(w)
+	slices.SortStableFunc(rows, func(a, b *row) int { return compareBy(q.Sort, a.rec, b.rec) })
+	rows = page(rows, q.Offset, q.Limit)
+	out := make([]store.Record, len(rows))
+	for i, r := range rows {
+		out[i] = project(t, r.rec, q.Select)
+		for _, name := range q.Join {
+			s.join(out[i], r.rec, t.Field(name))
+		}
+	}
+	return out, nil
+}
+
+// join adds to out the row that the reference field of rec points to.
+func (s *Store) join(out, rec store.Record, f *store.Field) {
+	ref := f.References
+	out[ref.As] = nil
+	if v := rec[f.Name]; v != nil {
+		for _, r := range s.tables[ref.Table].lookup(ref.Field, v) {
+			out[ref.As] = project(ref.Target(), r.rec, nil)
+		}
+	}
+}
+
+func page(rows []*row, offset, limit int) []*row {
+	rows = rows[min(offset, len(rows)):]
+	if limit == 0 {
+		limit = store.DefaultLimit
+	}
+	if limit == store.NoLimit {
+		return rows
+	}
+	return rows[:min(limit, len(rows))]
+}
+
+// project copies the fields named, or all that the table has.
+func project(t *store.Table, rec store.Record, names []string) store.Record {
+	out := make(store.Record, len(t.Fields))
+	if len(names) == 0 {
+		for _, f := range t.Fields {
+			out[f.Name] = rec[f.Name]
+		}
+	}
+	for _, name := range names {
+		out[name] = rec[name]
+	}
+	return out.Clone()
+}
+
+// checkQuery returns the condition in canonical form.
+func checkQuery(t *store.Table, q store.Query) (store.Where, error) {
+	if q.Offset < 0 || q.Limit < store.NoLimit {
+		return store.Where{}, fmt.Errorf("%w: offset %d, limit %d", store.ErrInvalid, q.Offset, q.Limit)
+	}
+	for _, name := range q.Select {
+		if t.Field(name) == nil {
+			return store.Where{}, fmt.Errorf("%w: selected field %q does not exist", store.ErrInvalid, name)
+		}
+	}
+	for _, by := range q.Sort {
+		if f := t.Field(by.Field); f == nil || !ordered(f) {
+			return store.Where{}, fmt.Errorf("%w: no sorting by %q", store.ErrInvalid, by.Field)
+		}
+	}
+	for _, name := range q.Join {
+		if f := t.Field(name); f == nil || f.References == nil {
+			return store.Where{}, fmt.Errorf("%w: joined field %q is no reference", store.ErrInvalid, name)
+		}
+	}
+	return canonicalWhere(t, q.Where)
+}
+
+// ordered reports whether values of the field can be compared.
+func ordered(f *store.Field) bool { return f.Type != store.JSON && f.Type != store.Strings }
+
+// writable returns the rows that a write with the condition affects.
+func writable(t *store.Table, tab *table, w store.Where) ([]*row, error) {
+	if w.IsZero() {
+		return nil, fmt.Errorf("%w: a write without a condition", store.ErrInvalid)
+	}
+	w, err := canonicalWhere(t, w)
+	if err != nil {
+		return nil, err
+	}
+	return tab.match(w), nil
+}
+
+func canonicalRecord(t *store.Table, r store.Record) (store.Record, error) {
+	rec, err := t.Canonical(r)
+	if err != nil {
+		return nil, err
+	}
+	for name, v := range rec {
+		if err := checkValue(v); err != nil {
+			return nil, fmt.Errorf("field %q: %w", name, err)
+		}
+	}
+	return rec, nil
+}
+
+func canonicalWhere(t *store.Table, w store.Where) (store.Where, error) {
+	w, err := t.CanonicalWhere(w)
+	if err != nil {
+		return w, err
+	}
+	return w, checkWhere(t, w)
+}
+
+// checkWhere refuses what CanonicalWhere lets through and databases do not
+// agree on.
+func checkWhere(t *store.Table, w store.Where) error {
+	for _, c := range w.Of {
+		if err := checkWhere(t, c); err != nil {
+			return err
+		}
+	}
+	if f := t.Field(w.Field); f != nil && !ordered(f) && (w.Value != nil || w.Values != nil) {
+		return fmt.Errorf("%w: field %q is %s and is compared with null only", store.ErrInvalid, w.Field, f.Type)
+	}
+	for _, v := range append([]any{w.Value}, w.Values...) {
+		if err := checkValue(v); err != nil {
+			return fmt.Errorf("condition on %q: %w", w.Field, err)
+		}
+	}
+	return nil
+}
+
+// checkValue refuses values that some database cannot hold.
+func checkValue(v any) error {
+	switch v := v.(type) {
+	case string:
+		return checkText(v)
+	case json.RawMessage:
+		return checkText(string(v))
+	case []string:
+		for _, s := range v {
+			if err := checkText(s); err != nil {
+				return err
+			}
+		}
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("%w: %v is no finite number", store.ErrInvalid, v)
+		}
+	}
+	return nil
+}
+
+func checkText(s string) error {
+	if strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s) {
+		return fmt.Errorf("%w: text with a NUL or invalid UTF-8", store.ErrInvalid)
+	}
+	return nil
+}
+
+func checkDelta(t *store.Table, delta map[string]int64, set store.Record) error {
+	for name := range delta {
+		f := t.Field(name)
+		if f == nil || f.Type != store.Int && f.Type != store.Float {
+			return fmt.Errorf("%w: field %q is no number to add to", store.ErrInvalid, name)
+		}
+		if _, both := set[name]; both {
+			return fmt.Errorf("%w: field %q is both added to and set", store.ErrInvalid, name)
+		}
+	}
+	return nil
+}
+
+// addTo puts the sums of rec's numbers and delta into set.
+func addTo(set store.Record, t *store.Table, rec store.Record, delta map[string]int64) error {
+	for name, d := range delta {
+		if t.Field(name).Type == store.Float {
+			n, _ := rec[name].(float64)
+			set[name] = n + float64(d)
+			continue
+		}
+		n := rec.Int(name)
+		if sum := n + d; (sum > n) == (d > 0) || d == 0 {
+			set[name] = sum
+			continue
+		}
+		return fmt.Errorf("%w: field %q does not hold %d more", store.ErrInvalid, name, d)
+	}
+	return nil
+}
+
+// matches reports whether the condition, in canonical form, matches rec.
+func matches(w store.Where, rec store.Record) bool {
+	v := rec[w.Field]
+	switch w.Op {
+	case store.OpAnd:
+		return !slices.ContainsFunc(w.Of, func(c store.Where) bool { return !matches(c, rec) })
+	case store.OpOr:
+		return slices.ContainsFunc(w.Of, func(c store.Where) bool { return matches(c, rec) })
+	case store.OpEq:
+		return equal(v, w.Value, w.Insensitive)
+	case store.OpNe:
+		return !equal(v, w.Value, w.Insensitive)
+	case store.OpIn:
+		return slices.ContainsFunc(w.Values, func(x any) bool { return equal(v, x, w.Insensitive) })
+	case store.OpNotIn:
+		return !slices.ContainsFunc(w.Values, func(x any) bool { return equal(v, x, w.Insensitive) })
+	case store.OpLt, store.OpLte, store.OpGt, store.OpGte:
+		return v != nil && inOrder(w.Op, compare(v, w.Value, w.Insensitive))
+	case store.OpContains, store.OpPrefix, store.OpSuffix:
+		text, ok := v.(string)
+		return ok && matchesText(w, text)
+	}
+	return true // the zero condition and All
+}
+
+func inOrder(op store.Op, c int) bool {
+	switch op {
+	case store.OpLt:
+		return c < 0
+	case store.OpLte:
+		return c <= 0
+	case store.OpGt:
+		return c > 0
+	default:
+		return c >= 0
+	}
+}
+
+func matchesText(w store.Where, text string) bool {
+	part := w.Value.(string)
+	if w.Insensitive {
+		text, part = lower(text), lower(part)
+	}
+	switch w.Op {
+	case store.OpPrefix:
+		return strings.HasPrefix(text, part)
+	case store.OpSuffix:
+		return strings.HasSuffix(text, part)
+	default:
+		return strings.Contains(text, part)
+	}
+}
+
+func equal(a, b any, fold bool) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	return compare(a, b, fold) == 0
+}
+
+func compareBy(order []store.Sort, a, b store.Record) int {
+	for _, by := range order {
+		c := compareNulls(a[by.Field], b[by.Field])
+		if by.Desc {
+			c = -c
+		}
+		if c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+func compareNulls(a, b any) int {
+	switch {
+	case a == nil && b == nil:
+		return 0
+	case a == nil:
+		return -1
+	case b == nil:
+		return 1
+	}
+	return compare(a, b, false)
+}
+
+// compare orders two values of one type, neither of them null.
+func compare(a, b any, fold bool) int {
+	switch a := a.(type) {
+	case string:
+		b := b.(string)
+		if fold {
+			a, b = lower(a), lower(b)
+		}
+		return strings.Compare(a, b)
+	case bool:
+		return cmp.Compare(rank(a), rank(b.(bool)))
+	case int64:
+		return cmp.Compare(a, b.(int64))
+	case float64:
+		return cmp.Compare(a, b.(float64))
+	default:
+		return a.(time.Time).Compare(b.(time.Time))
+	}
+}
+
+func rank(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// lower folds the ASCII letters and nothing else.
+func lower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
+}
