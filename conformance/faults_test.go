@@ -76,11 +76,14 @@ func TestPostgresDown(t *testing.T) {
 			t.Parallel()
 			address, proxy := proxied(t, testenv.Postgres(t))
 			cfg := config(open(t, address), nil)
-			if name == "hanging" {
-				cfg.StoreTimeout = 300 * time.Millisecond
-			}
 			h := application(newAuth(t, cfg))
 			b := signUp(t, h, "a@b.com")
+			if name == "hanging" {
+				// A second engine on the same storage, which does not wait for long.
+				cfg.StoreTimeout = 300 * time.Millisecond
+				h = application(newAuth(t, cfg))
+				b = b.On(h)
+			}
 
 			fault(proxy)
 			wantUnavailable(t, b)

@@ -32,7 +32,7 @@ func buildServer(t *testing.T) string {
 // serve runs the test server until the test ends.
 func serve(t *testing.T, binary string, env ...string) (address string, pid int) {
 	t.Helper()
-	server := exec.Command(binary) //nolint:noctx // ended by a signal, as it is in production
+	server := exec.Command(binary)
 	server.Env = append(os.Environ(), append([]string{"PORT=0"}, env...)...)
 	server.Stderr = os.Stderr
 	stdout, err := server.StdoutPipe()
@@ -73,7 +73,7 @@ func TestSixtyWrongSignInsAtOnceStaySmall(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-				res, err := http.Post(address+path, "application/json", bytes.NewReader(data)) //nolint:noctx // the server bounds the answer's time
+				res, err := http.Post(address+path, "application/json", bytes.NewReader(data))
 				if err != nil {
 					t.Error(err)
 					return 0, ""

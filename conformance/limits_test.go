@@ -18,7 +18,6 @@ import (
 	"github.com/ostiary/ostiary/internal/testenv"
 	"github.com/ostiary/ostiary/ratelimit"
 	"github.com/ostiary/ostiary/secondary"
-	redisstorage "github.com/ostiary/ostiary/secondary/redis"
 	"github.com/ostiary/ostiary/store/memory"
 )
 
@@ -101,7 +100,7 @@ const (
 // against an engine that shares its counts through Redis.
 func flood(address string) {
 	testing.Init()
-	kv, err := redisstorage.Open(address, redisstorage.WithPrefix(os.Getenv(floodPrefix)))
+	kv, err := patient(address, os.Getenv(floodPrefix))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -66,6 +66,16 @@ func open(t *testing.T, url string) store.Store {
 	return s
 }
 
+// patience is the time-out of tests that are about something else: a busy
+// machine is no fault.
+const patience = 20 * time.Second
+
+// patient makes a storage of the URL that waits for a busy machine.
+func patient(url, prefix string) (*redisstorage.Storage, error) {
+	return redisstorage.Open(url+"?dial_timeout=20s&read_timeout=20s&write_timeout=20s",
+		redisstorage.WithPrefix(prefix), redisstorage.WithTimeout(patience))
+}
+
 func openRedis(t *testing.T, url, prefix string) secondary.Storage {
 	t.Helper()
 	s, err := redisstorage.Open(url, redisstorage.WithPrefix(prefix))
@@ -90,7 +100,12 @@ func stacks() []stack {
 			return s
 		}},
 		{"postgres and redis", postgres, func(t *testing.T) secondary.Storage {
-			return openRedis(t, testenv.Redis(t), testenv.Prefix(t))
+			s, err := patient(testenv.Redis(t), testenv.Prefix(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = s.Close() })
+			return s
 		}},
 	}
 }
@@ -112,7 +127,8 @@ func config(st store.Store, kv secondary.Storage) core.Config {
 		Secret: secret, BaseURL: browser.Origin, Store: st, Secondary: kv,
 		EmailPassword: core.EmailPassword{Enabled: true, HashConcurrency: 12},
 		RateLimit:     ratelimit.Config{Disabled: true},
-		Logger:        slog.New(slog.DiscardHandler),
+		StoreTimeout:  patience, SecondaryTimeout: patience,
+		Logger: slog.New(slog.DiscardHandler),
 	}
 }
 

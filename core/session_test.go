@@ -212,7 +212,9 @@ func TestDevicesAreListedAndRevokedByHandle(t *testing.T) {
 		if strings.Contains(other.Cookie(sessionCookie), handle) {
 			t.Error("the handle is part of the other's cookie")
 		}
+		raw, _, _ := strings.Cut(other.Cookie(sessionCookie), ".")
 		stranger.Post("/api/auth/revoke-session", m{"token": handle}).Want(200)
+		stranger.Post("/api/auth/revoke-session", m{"token": raw}).Want(200)
 		if other.Get("/api/auth/get-session").Body == "null" {
 			t.Fatal("a stranger ended the session")
 		}
@@ -222,8 +224,12 @@ func TestDevicesAreListedAndRevokedByHandle(t *testing.T) {
 		if other.Get("/api/auth/get-session").Body != "null" {
 			t.Error("the revoked session is alive")
 		}
-		own.Get("/api/auth/get-session").Want(200)
-		own.Post("/api/auth/revoke-session", m{"token": list[0].Token}).Want(200)
+		third := a.signIn(t, "a@b.com")
+		raw, _, _ = strings.Cut(third.Cookie(sessionCookie), ".")
+		own.Post("/api/auth/revoke-session", m{"token": raw}).Want(200)
+		if third.Get("/api/auth/get-session").Body != "null" {
+			t.Error("the session revoked by its token is alive")
+		}
 	})
 }
 

@@ -29,7 +29,7 @@ type sessionHome interface {
 	// extend writes a new expiry to a session that is still there and reports
 	// whether it was. It never brings a session back.
 	extend(ctx context.Context, session, user store.Record, expiresAt, now time.Time) (bool, error)
-	// end removes a session, if it is the user's.
+	// end removes a session of the user.
 	end(ctx context.Context, userID, hash string) error
 	// endAll removes all sessions of the user but the one with the hash, which
 	// may be empty.
@@ -212,11 +212,7 @@ func (s *Sessions) List(ctx context.Context, userID string) ([]*Session, error) 
 // error. When it returns nil the session is gone for good.
 func (s *Sessions) Revoke(ctx context.Context, userID, tokenOrHandle string) error {
 	if !strings.HasPrefix(tokenOrHandle, handlePrefix) {
-		// Another user's session is left alone: it is not among this one's.
-		if err := s.home.end(ctx, userID, hashToken(tokenOrHandle)); err != nil {
-			return fmt.Errorf("end session: %w", err)
-		}
-		return nil
+		return s.endByToken(ctx, userID, tokenOrHandle)
 	}
 	sessions, err := s.List(ctx, userID)
 	if err != nil {
@@ -251,15 +247,18 @@ func (s *Sessions) end(ctx context.Context, session *Session) error {
 	return nil
 }
 
-// endByToken ends the session of the token, whoever's it is: who has the
-// token may end its session.
-func (s *Sessions) endByToken(ctx context.Context, token string) error {
+// endByToken ends the session of the token if it is the user's; of anybody,
+// for an empty userID: who brings the token as his own may end its session.
+func (s *Sessions) endByToken(ctx context.Context, userID, token string) error {
 	row, _, err := s.home.find(ctx, hashToken(token))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("load session: %w", err)
+	}
+	if userID != "" && row.String("userId") != userID {
+		return nil
 	}
 	return s.end(ctx, sessionFrom(s.auth.db.schema.Table(TableSession), row))
 }

@@ -34,7 +34,7 @@ func (a *Auth) SignOut(ctx context.Context) (*Reply[Success], error) {
 func doSignOut(ctx context.Context, r *Request, _ Nothing) (Success, error) {
 	a := r.auth
 	if token, _, ok := a.cookies.readSigned(r.header, a.cookies.sessionToken); ok {
-		if err := a.sessions.endByToken(ctx, token); err != nil {
+		if err := a.sessions.endByToken(ctx, "", token); err != nil {
 			return Success{}, err
 		}
 	}

@@ -182,6 +182,10 @@ func maybe(ask who) (any, error) {
 func done(who) (any, error) { return map[string]bool{"ok": true}, nil }
 
 // respond sends v as JSON, in the same bytes whatever the adapter.
+// respondNotFound answers what the application has no route for as the engine
+// answers what it has no endpoint for.
+func respondNotFound(w http.ResponseWriter) { respond(w, http.StatusNotFound, core.ErrNotFound) }
+
 func respond(w http.ResponseWriter, status int, v any) {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)

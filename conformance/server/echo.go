@@ -71,5 +71,9 @@ func (a *app) echoError(err error, c echo.Context) {
 		respond(c.Response(), refusal.Status, refusal)
 		return
 	}
+	if he.Code == http.StatusNotFound {
+		respondNotFound(c.Response())
+		return
+	}
 	c.Response().WriteHeader(he.Code)
 }

@@ -16,10 +16,7 @@ func (a *app) gin() http.Handler {
 	r := gin.New()
 	r.RedirectTrailingSlash = false
 	r.UseRawPath = true
-	r.NoRoute(func(c *gin.Context) {
-		c.Status(http.StatusNotFound)
-		c.Writer.WriteHeaderNow()
-	})
+	r.NoRoute(func(c *gin.Context) { respondNotFound(c.Writer) })
 	for _, auth := range a.auths {
 		ginauth.Mount(r, auth)
 	}

@@ -28,7 +28,7 @@ func (a *app) netHTTP() http.Handler {
 				return
 			}
 		}
-		w.WriteHeader(http.StatusNotFound)
+		respondNotFound(w)
 	})
 }
 

@@ -79,9 +79,12 @@ func (e *Engine) SignedIn(application http.Handler) *browser.Browser {
 			e.Auth.WriteError(w, r, err)
 		}
 	}))
-	entrance.Get("/").Want(200)
 	b := browser.New(e.t, application)
-	b.SetCookie(sessionCookie, entrance.Cookie(sessionCookie))
+	for _, line := range entrance.Get("/").Want(200).SetCookies() {
+		pair, _, _ := strings.Cut(line, ";")
+		name, value, _ := strings.Cut(pair, "=")
+		b.SetCookie(name, value)
+	}
 	return b
 }
 

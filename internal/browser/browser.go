@@ -51,6 +51,13 @@ func (b *Browser) Clone() *Browser {
 	return c
 }
 
+// On returns a second browser with the same cookies on another handler.
+func (b *Browser) On(h http.Handler) *Browser {
+	c := b.Clone()
+	c.handler = h
+	return c
+}
+
 // Cookie returns the value of a cookie, or "".
 func (b *Browser) Cookie(name string) string {
 	b.mu.Lock()

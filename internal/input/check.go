@@ -49,7 +49,7 @@ func flawWithin(value any, depth int) string {
 	case string:
 		return flaw(v)
 	case []string:
-		return firstFlaw(v, func(s string) string { return flaw(s) })
+		return firstFlaw(v, flaw)
 	case []any:
 		return firstFlaw(v, func(element any) string { return flawWithin(element, depth+1) })
 	case map[string]any:

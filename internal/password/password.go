@@ -255,7 +255,7 @@ func (h *Hasher) current(s stored) bool {
 func (h *Hasher) spend(work uint64) {
 	passes := (work + uint64(h.params.Memory) - 1) / uint64(h.params.Memory)
 	memory := work / passes
-	//nolint:gosec // Both are bounded: memory by Params.Memory, passes by two hashes' work over it.
+	// Both are bounded: memory by Params.Memory, passes by two hashes' work over it.
 	argon2.IDKey(nil, make([]byte, saltSize), uint32(passes), uint32(memory), h.params.Threads, keySize)
 }
 

@@ -163,7 +163,7 @@ func (h *argon2Hash) work() uint64    { return uint64(h.Memory) * uint64(h.Time)
 func (h *argon2Hash) takes(form) bool { return true }
 
 func (h *argon2Hash) matches(password string) bool {
-	size := uint32(len(h.key)) //nolint:gosec // At most 64, or it was not parsed.
+	size := uint32(len(h.key)) // at most 64, or it was not parsed
 	return subtle.ConstantTimeCompare(h.derive(password, size), h.key) == 1
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ostiary/ostiary/internal/testenv"
 	"github.com/ostiary/ostiary/store"
@@ -185,7 +186,7 @@ func TestTakeWaitsForARowThatSomebodyHoldsAndKeeps(t *testing.T) {
 			return err
 		}
 		go func() {
-			row, err := s.Take(t.Context(), sessions, store.Eq("token", "1"))
+			row, err := s.Take(soon(t), sessions, store.Eq("token", "1"))
 			taken <- outcome{row, err}
 		}()
 		return waiting(t, s, 1)
@@ -211,7 +212,7 @@ func TestTakePassesByARowThatSomebodyHolds(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		other, err := s.Take(t.Context(), sessions, store.All())
+		other, err := s.Take(soon(t), sessions, store.All())
 		if err != nil {
 			return err
 		}
@@ -228,12 +229,21 @@ func TestTakePassesByARowThatSomebodyHolds(t *testing.T) {
 	}
 }
 
+// soon is a context that ends well after everything should have happened, so
+// that a test fails where it would otherwise wait for ever.
+func soon(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // waiting returns when n statements of the database wait for a lock.
 func waiting(t testing.TB, s *bunstore.Store, n int) error {
 	t.Helper()
+	ctx := soon(t)
 	for {
 		var blocked int
-		err := s.DB().DB.QueryRowContext(t.Context(),
+		err := s.DB().DB.QueryRowContext(ctx,
 			`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&blocked)
 		if err != nil {
 			return fmt.Errorf("look for waiting statements: %w", err)

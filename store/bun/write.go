@@ -209,8 +209,8 @@ func (st *statement) delete(t *store.Table) {
 }
 
 // picked restricts a write to one row that matches. The condition stands twice:
-// the subquery finds a row, and by the time it is locked, or while the write
-// waits for somebody else's, that row may have changed.
+// a subquery that locks the row it finds has checked it for good, but a guard
+// that holds whatever the subquery does is worth the second look.
 func (st *statement) picked(t *store.Table, w store.Where, free bool) {
 	st.write(" WHERE ")
 	st.column(t.Field(store.ID))

@@ -3,6 +3,7 @@
 
 import { request } from "node:http";
 import { buffer } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createAuthClient } from "better-auth/client";
 
 /** Takes a Set-Cookie header apart; attributes keep their spelling. */
@@ -60,7 +61,13 @@ export class Browser {
     }
     if (body) headers["content-length"] = Buffer.byteLength(body);
     const path = typeof url === "string" ? url : url.pathname + url.search;
-    const answer = await send(this.server, { method, path, headers, signal }, body);
+    let answer = await send(this.server, { method, path, headers, signal }, body);
+    // A busy machine has too many passwords to hash at once, and says when to
+    // come back.
+    for (let tries = 0; answer.status === 503 && answer.headers["retry-after"] && tries < 10; tries++) {
+      await sleep(answer.headers["retry-after"] * 1000);
+      answer = await send(this.server, { method, path, headers, signal }, body);
+    }
 
     const setCookies = (answer.headers["set-cookie"] ?? []).map(parseSetCookie);
     for (const { name, value, attributes } of setCookies) {

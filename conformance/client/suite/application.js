@@ -58,7 +58,7 @@ export function application(app) {
       assert.equal((await browser.app("/me")).status, 200);
     });
 
-    test("answers 404 with nothing for what it has not", async () => {
+    test("answers 404 for what it has not", async () => {
       const browser = await app.signedUp();
       for (const [method, path] of [
         ["GET", "/"], ["GET", "/unknown"], ["POST", "/me"], ["HEAD", "/me"], ["OPTIONS", "/me"], ["GET", "/note"],
@@ -67,7 +67,7 @@ export function application(app) {
         const { status, text, headers } = await browser.app(path, { method });
         assert.deepEqual(
           [status, text, headers["content-type"], headers["allow"], headers["location"]],
-          [404, "", undefined, undefined, undefined], `${method} ${path}`,
+          [404, method === "HEAD" ? "" : '{"code":"NOT_FOUND","message":"Not found"}', "application/json", undefined, undefined], `${method} ${path}`,
         );
       }
     });

@@ -19,7 +19,7 @@ export function wire(app) {
       assert.match((await app.browser().get("/error?error=%3Cscript%3E")).text, /UNKNOWN/);
     });
 
-    test("answers 404 with nothing for what is no endpoint", async () => {
+    test("answers 404 for what is no endpoint", async () => {
       const browser = app.browser();
       for (const [method, path] of [
         ["GET", "/unknown"], ["POST", "/unknown"], ["GET", ""], ["GET", "/"], ["GET", "/ok/"], ["POST", "/ok"],
@@ -27,7 +27,7 @@ export function wire(app) {
         ["GET", "/sign-in//email"], ["POST", "/sign-in/%65mail"], ["POST", "/SIGN-IN/email"], ["POST", "/set-password"],
       ]) {
         const answer = await browser.call(method, path);
-        assert.deepEqual([answer.status, answer.text, answer.headers["content-type"]], [404, "", undefined], `${method} ${path}`);
+        assert.deepEqual([answer.status, answer.text, answer.headers["content-type"]], [404, method === "HEAD" ? "" : '{"code":"NOT_FOUND","message":"Not found"}', "application/json"], `${method} ${path}`);
       }
       for (const path of ["/api/authx/ok", "/api", "/cache/api/auth/ok", "/limit/ok"]) {
         assert.equal((await browser.app(path)).status, 404, path);
