@@ -12,14 +12,20 @@
 //
 // The package translates and decides nothing: what it offers is what package
 // ginauth offers, under the same names. The one thing to know: middleware
-// refuses by returning an *echo.HTTPError whose Message is the [core.Error],
-// so the application's HTTPErrorHandler decides what is sent. Missing is 401,
-// not allowed is 403, storage that cannot answer is 503.
+// refuses by returning an *echo.HTTPError, so the application's
+// HTTPErrorHandler decides what is sent. Missing is 401, not allowed is 403,
+// storage that cannot answer is 503. The Message of the error is a
+// [*core.Error] that is fit to be sent; Internal, which errors.Is and errors.As
+// look into, holds the cause as well. An error of the engine that a handler
+// behind the middleware returns is turned into the same.
 package echoauth
 
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -44,7 +50,9 @@ type Router interface {
 //
 //	echoauth.Mount(e.Group(auth.BasePath(), middleware.CORS()), auth)
 //
-// It panics where it is not, as Echo does for routes that cannot be.
+// It panics where it is not, as Echo does for routes that cannot be. A request
+// for an endpoint's path with another method gets the application's 404,
+// unless the application has a route for it.
 func Mount(r Router, auth *core.Auth) {
 	prefix := ""
 	if _, root := r.(*echo.Echo); root {
@@ -52,32 +60,41 @@ func Mount(r Router, auth *core.Auth) {
 	}
 	paths := map[string]bool{}
 	for _, route := range auth.Routes() {
-		got := r.Add(route.Method, prefix+route.Path, func(c echo.Context) error {
-			route.ServeHTTP(c.Response(), c.Request())
-			return nil
-		}).Path
-		if want := auth.BasePath() + route.Path; got != want {
+		want := auth.BasePath() + route.Path
+		if got := r.Add(route.Method, prefix+route.Path, serve(route, want)).Path; got != want {
 			panic(fmt.Sprintf("echoauth: endpoint mounted at %q, but BaseURL and BasePath say %q: mount on e.Group(auth.BasePath())", got, want))
 		}
 		paths[route.Path] = true
 	}
 	// Echo answers 405 where a path is known and the method is not. The wire
-	// protocol has no such answer: such a request is the application's 404.
+	// protocol has no such answer.
 	for path := range paths {
-		r.RouteNotFound(prefix+path, func(echo.Context) error { return echo.ErrNotFound })
+		r.RouteNotFound(prefix+path, notFound)
 	}
 }
+
+// serve hands requests for the path pattern to the endpoint.
+func serve(route core.Route, pattern string) echo.HandlerFunc {
+	parameters, slashes := strings.Contains(pattern, ":"), strings.Count(pattern, "/")
+	return func(c echo.Context) error {
+		// At the end of a path Echo takes no segment, and several, for a
+		// parameter; the engine takes one.
+		if parameters && (slices.Contains(c.ParamValues(), "") || strings.Count(c.Request().URL.EscapedPath(), "/") != slashes) {
+			return notFound(c)
+		}
+		route.ServeHTTP(c.Response(), c.Request())
+		return nil
+	}
+}
+
+// notFound is the application's 404: Echo lets it replace the variable.
+func notFound(c echo.Context) error { return echo.NotFoundHandler(c) }
 
 // Session lets handlers ask who is signed in, with [User], [CurrentSession]
 // and [Identity]. It refuses nobody and reads nothing: the first question of a
 // request does.
 func Session(auth *core.Auth) echo.MiddlewareFunc {
-	return func(next echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) error {
-			attach(c, auth)
-			return proceed(c, auth, next)
-		}
-	}
+	return guard(auth, func(echo.Context) error { return nil })
 }
 
 // RequireSession lets through who is signed in and refuses others with 401
@@ -100,17 +117,23 @@ func RequireFresh(auth *core.Auth) echo.MiddlewareFunc {
 }
 
 // CheckOrigin refuses requests that change something and come from a page of
-// an origin that is not trusted, with 403. See [core.Auth.CheckOrigin].
+// an origin that is not trusted, with 403. See [core.Auth.CheckOrigin]. No
+// other middleware of this package does that for the application's routes.
 func CheckOrigin(auth *core.Auth) echo.MiddlewareFunc {
 	return guard(auth, func(c echo.Context) error { return auth.CheckOrigin(c.Request()) })
 }
 
 // RateLimit lets through as many requests as the rule allows for each client
 // and route, and refuses more with 429 [core.ErrTooManyRequests]. All
-// parameters of one route pattern share a count. The rule's Method and Path
-// are ignored: where it is used says both. Put it behind [Session] when the
-// rule's By asks who is signed in.
+// parameters of one route pattern share a count. The rule's Method and Path are
+// ignored, because where it is used says both; its By may ask
+// [core.CurrentUser].
+//
+// It panics when the rule is invalid, see [ratelimit.Rule.Validate].
 func RateLimit(auth *core.Auth, rule ratelimit.Rule) echo.MiddlewareFunc {
+	if err := rule.Validate(); err != nil {
+		panic(fmt.Sprintf("echoauth: %v", err))
+	}
 	return guard(auth, func(c echo.Context) error {
 		return auth.Limit(c.Request().Context(), c.Response().Header(), rule, c.Request(), c.Path())
 	})
@@ -118,15 +141,20 @@ func RateLimit(auth *core.Auth, rule ratelimit.Rule) echo.MiddlewareFunc {
 
 // Identity returns the session of the request with its user, nil when nobody
 // is signed in. The error, an *echo.HTTPError with status 503 that a handler
-// can return as it is, means that storage could not tell.
+// can return as it is, means that storage could not tell. It is safe for
+// concurrent use; the first call may set cookies on the response.
 func Identity(c echo.Context) (*core.Identity, error) {
-	r := core.RequestFrom(c.Request().Context())
+	ctx := c.Request().Context()
+	r := core.RequestFrom(ctx)
 	if r == nil {
 		return nil, nil
 	}
-	id, err := r.Identity(c.Request().Context())
+	id, err := r.Identity(ctx)
 	if err != nil {
-		return nil, refuse(c, r.Auth(), err)
+		// Goroutines may ask, so nothing is written or logged here: middleware
+		// does that with what comes back to it.
+		e := core.AsError(err)
+		return nil, httpError(e, unreported{e})
 	}
 	return id, nil
 }
@@ -136,7 +164,8 @@ func Identity(c echo.Context) (*core.Identity, error) {
 //
 // Behind [Session] alone the storage may fail to answer, and "nobody" would be
 // wrong then: User panics with the *echo.HTTPError of status 503 that
-// [Identity] returns, which the middleware turns into the answer.
+// [Identity] returns, which the middleware turns into the answer. Goroutines
+// that a handler starts ask Identity, because nothing catches their panics.
 func User(c echo.Context) *core.User {
 	if id := mustIdentity(c); id != nil {
 		return id.User
@@ -161,27 +190,6 @@ func mustIdentity(c echo.Context) *core.Identity {
 	return id
 }
 
-// proceed runs the handler. A [core.Error] that it returns, from a call of the
-// engine, and the panic of [User] become errors that Echo understands.
-func proceed(c echo.Context, auth *core.Auth, next echo.HandlerFunc) (err error) {
-	defer func() {
-		p := recover()
-		if refusal, ok := p.(*echo.HTTPError); ok {
-			err = refusal
-			return
-		}
-		if p != nil {
-			panic(p)
-		}
-	}()
-	err = next(c)
-	var refusal *core.Error
-	if _, translated := err.(*echo.HTTPError); !translated && errors.As(err, &refusal) {
-		return refuse(c, auth, err)
-	}
-	return err
-}
-
 func guard(auth *core.Auth, check func(echo.Context) error) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -194,17 +202,67 @@ func guard(auth *core.Auth, check func(echo.Context) error) echo.MiddlewareFunc 
 	}
 }
 
-// attach makes the session readable from both contexts, once a request.
+// attach makes the session readable from both contexts. Of several engines the
+// one asked last is the one that [User] asks.
 func attach(c echo.Context, auth *core.Auth) {
-	if auth.Attached(c.Request().Context()) {
-		return
+	r := core.RequestFrom(c.Request().Context())
+	if r == nil || r.Auth() != auth {
+		c.SetRequest(auth.Attach(c.Response(), c.Request()))
+		r = core.RequestFrom(c.Request().Context())
 	}
-	c.SetRequest(auth.Attach(c.Response(), c.Request()))
-	c.Set(ContextKey, core.RequestFrom(c.Request().Context()))
+	c.Set(ContextKey, r)
+}
+
+// proceed runs the handler. What it returns of the engine's errors, and the
+// panic of [User], become errors that Echo understands.
+func proceed(c echo.Context, auth *core.Auth, next echo.HandlerFunc) (err error) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		var pending unreported
+		if refusal, ok := p.(error); !ok || !errors.As(refusal, &pending) {
+			panic(p)
+		}
+		err = refuse(c, auth, pending.error)
+	}()
+	return translate(c, auth, next(c))
+}
+
+func translate(c echo.Context, auth *core.Auth, err error) error {
+	if err == nil {
+		return nil
+	}
+	var pending unreported
+	if errors.As(err, &pending) {
+		return refuse(c, auth, pending.error)
+	}
+	if understood := (*echo.HTTPError)(nil); errors.As(err, &understood) {
+		return err
+	}
+	if e := core.AsError(err); e.Status == http.StatusInternalServerError && !errors.Is(err, e) {
+		return err // the application's own
+	}
+	return refuse(c, auth, err)
 }
 
 // refuse hands an error to Echo's own error path.
 func refuse(c echo.Context, auth *core.Auth, err error) error {
 	e := auth.Report(c.Request().Context(), c.Response().Header(), err)
-	return &echo.HTTPError{Code: e.Status, Message: e, Internal: err}
+	if !errors.Is(err, e) {
+		err = e
+	}
+	return httpError(e, err)
 }
+
+// httpError leaves the cause out of Message, which error handlers may print.
+func httpError(e *core.Error, internal error) *echo.HTTPError {
+	public := &core.Error{Status: e.Status, Code: e.Code, Message: e.Message, RetryAfter: e.RetryAfter}
+	return &echo.HTTPError{Code: e.Status, Message: public, Internal: internal}
+}
+
+// unreported is an error that has not come back to the middleware yet.
+type unreported struct{ error }
+
+func (u unreported) Unwrap() error { return u.error }

@@ -12,16 +12,21 @@
 //
 // The package translates and decides nothing: what it offers is what package
 // echoauth offers, under the same names. The one thing to know: middleware
-// refuses by c.Error with the [core.Error], c.Abort and the status. Error
-// middleware of the application that is registered behind [Session] answers
-// it; what nobody has answered, the outermost of this package's middleware
-// answers as JSON. Missing is 401, not allowed is 403, storage that cannot
-// answer is 503.
+// refuses by c.Error with a [*core.Error] that is fit to be sent, c.Status and
+// c.Abort. Error middleware of the application answers it; what nobody has
+// answered, the outermost of this package's middleware answers as JSON.
+// Missing is 401, not allowed is 403, storage that cannot answer is 503. An
+// error of the engine that a handler passes to c.Error is answered likewise;
+// [core.AsError] makes it what error middleware expects.
+//
+// So the order is: gin.Recovery, [Session], error middleware, the rest.
 package ginauth
 
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 
 	"github.com/gin-gonic/gin"
 
@@ -38,16 +43,22 @@ const ContextKey = "ostiary"
 // the application's routes. On a group, whose middleware then applies, the
 // group's prefix must be the engine's base path:
 //
-//	ginauth.Mount(r.Group(auth.BasePath(), cors.Default()), auth)
+//	ginauth.Mount(r.Group(auth.BasePath(), gzip.Gzip(gzip.DefaultCompression)), auth)
 //
-// It panics where it is not, as Gin does for routes that cannot be.
+// It panics where it is not, as Gin does for routes that cannot be. A request
+// for an endpoint's path with another method is one for no route, which
+// middleware of a group does not see: CORS middleware, whose preflights are
+// such requests, belongs on the gin.Engine. Where plugins have parameters in
+// their paths, set UseRawPath of the gin.Engine, or an encoded slash in one
+// ends it.
 func Mount(r gin.IRouter, auth *core.Auth) {
-	prefix := ""
-	switch at := r.Group("").BasePath(); {
-	case at == "/" || at == "":
-		prefix = auth.BasePath()
-	case at != auth.BasePath():
-		panic(fmt.Sprintf("ginauth: group %q, but BaseURL and BasePath say %q: mount on r.Group(auth.BasePath())", at, auth.BasePath()))
+	prefix := auth.BasePath()
+	if _, root := r.(*gin.Engine); !root {
+		at := r.Group("").BasePath()
+		if at != prefix && (at != "/" || prefix != "") {
+			panic(fmt.Sprintf("ginauth: mounted on a group at %q, but BaseURL and BasePath say %q: mount on r.Group(auth.BasePath())", at, prefix))
+		}
+		prefix = ""
 	}
 	for _, route := range auth.Routes() {
 		r.Handle(route.Method, prefix+route.Path, func(c *gin.Context) {
@@ -83,32 +94,42 @@ func RequireFresh(auth *core.Auth) gin.HandlerFunc {
 }
 
 // CheckOrigin refuses requests that change something and come from a page of
-// an origin that is not trusted, with 403. See [core.Auth.CheckOrigin].
+// an origin that is not trusted, with 403. See [core.Auth.CheckOrigin]. No
+// other middleware of this package does that for the application's routes.
 func CheckOrigin(auth *core.Auth) gin.HandlerFunc {
 	return guard(auth, func(c *gin.Context) error { return auth.CheckOrigin(c.Request) })
 }
 
 // RateLimit lets through as many requests as the rule allows for each client
 // and route, and refuses more with 429 [core.ErrTooManyRequests]. All
-// parameters of one route pattern share a count. The rule's Method and Path
-// are ignored: where it is used says both. Put it behind [Session] when the
-// rule's By asks who is signed in.
+// parameters of one route pattern share a count. The rule's Method and Path are
+// ignored, because where it is used says both; its By may ask
+// [core.CurrentUser].
+//
+// It panics when the rule is invalid, see [ratelimit.Rule.Validate].
 func RateLimit(auth *core.Auth, rule ratelimit.Rule) gin.HandlerFunc {
+	if err := rule.Validate(); err != nil {
+		panic(fmt.Sprintf("ginauth: %v", err))
+	}
 	return guard(auth, func(c *gin.Context) error {
 		return auth.Limit(c.Request.Context(), c.Writer.Header(), rule, c.Request, c.FullPath())
 	})
 }
 
 // Identity returns the session of the request with its user, nil when nobody
-// is signed in. The error, a [*core.Error] with status 503, means that storage
-// could not tell.
+// is signed in. The error, a [*core.Error] with status 503 that a handler can
+// pass to c.Error as it is, means that storage could not tell. It is safe for
+// concurrent use; the first call may set cookies on the response.
 func Identity(c *gin.Context) (*core.Identity, error) {
-	r := core.RequestFrom(c.Request.Context())
+	ctx := c.Request.Context()
+	r := core.RequestFrom(ctx)
 	if r == nil {
 		return nil, nil
 	}
-	id, err := r.Identity(c.Request.Context())
+	id, err := r.Identity(ctx)
 	if err != nil {
+		// Goroutines may ask, so nothing is written or logged here: middleware
+		// does that with what comes back to it.
 		return nil, core.AsError(err)
 	}
 	return id, nil
@@ -119,7 +140,9 @@ func Identity(c *gin.Context) (*core.Identity, error) {
 //
 // Behind [Session] alone the storage may fail to answer, and "nobody" would be
 // wrong then: User panics with the [*core.Error] of status 503 that [Identity]
-// returns, which the middleware turns into the answer.
+// returns, which the middleware turns into the answer. Middleware between that
+// and the handler sees a panic; where it should see an error, ask Identity. So
+// do goroutines that a handler starts, because nothing catches their panics.
 func User(c *gin.Context) *core.User {
 	if id := mustIdentity(c); id != nil {
 		return id.User
@@ -146,56 +169,94 @@ func mustIdentity(c *gin.Context) *core.Identity {
 
 func guard(auth *core.Auth, check func(*gin.Context) error) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		if attach(c, auth) {
-			defer answer(c)
+		_, inner := c.Get(ContextKey)
+		w := c.Writer
+		attach(c, auth)
+		proceed(c, auth, check)
+		// Not deferred: a panic of the application is not ours to answer.
+		if !inner {
+			answer(c, auth, w)
 		}
-		defer recoverRefusal(c, auth)
-		if err := check(c); err != nil {
-			refuse(c, auth, err)
+	}
+}
+
+// attach makes the session readable from both contexts. Of several engines the
+// one asked last is the one that [User] asks.
+func attach(c *gin.Context, auth *core.Auth) {
+	r := core.RequestFrom(c.Request.Context())
+	if r == nil || r.Auth() != auth {
+		c.Request = auth.Attach(c.Writer, c.Request)
+		r = core.RequestFrom(c.Request.Context())
+	}
+	c.Set(ContextKey, r)
+}
+
+// proceed runs the handlers behind a check that passes. The panic of [User]
+// becomes the error that it is.
+func proceed(c *gin.Context, auth *core.Auth, check func(*gin.Context) error) {
+	defer func() {
+		p := recover()
+		if p == nil {
 			return
 		}
-		c.Next()
+		refusal, ok := p.(*core.Error)
+		if !ok {
+			panic(p)
+		}
+		refuse(c, auth, refusal)
+	}()
+	if err := check(c); err != nil {
+		refuse(c, auth, err)
+		return
 	}
+	c.Next()
 }
 
-// attach makes the session readable from both contexts, once a request, and
-// reports whether this was the time.
-func attach(c *gin.Context, auth *core.Auth) bool {
-	if auth.Attached(c.Request.Context()) {
-		return false
-	}
-	c.Request = auth.Attach(c.Writer, c.Request)
-	c.Set(ContextKey, core.RequestFrom(c.Request.Context()))
-	return true
-}
+// refusedKey is the key of the error that [refuse] has reported.
+type refusedKey struct{}
 
-// refuse hands an error to Gin's own error path.
+// refuse hands an error to Gin's own error path, without its cause: error
+// middleware shows public errors to clients.
 func refuse(c *gin.Context, auth *core.Auth, err error) {
 	e := auth.Report(c.Request.Context(), c.Writer.Header(), err)
-	_ = c.Error(e).SetType(gin.ErrorTypePublic)
+	public := &core.Error{Status: e.Status, Code: e.Code, Message: e.Message, RetryAfter: e.RetryAfter}
+	c.Set(refusedKey{}, public)
+	_ = c.Error(public).SetType(gin.ErrorTypePublic)
 	c.Status(e.Status)
 	c.Abort()
 }
 
-// recoverRefusal turns the panic of [User] back into the error that it is.
-func recoverRefusal(c *gin.Context, auth *core.Auth) {
-	p := recover()
-	if refusal, ok := p.(*core.Error); ok {
-		refuse(c, auth, refusal)
+// answer writes the refusal that nobody has answered to w, the writer as it
+// was before the handlers ran. Gin itself would send the bare status.
+func answer(c *gin.Context, auth *core.Auth, w gin.ResponseWriter) {
+	e := lastRefusal(c)
+	if e == nil || w.Written() {
 		return
 	}
-	if p != nil {
-		panic(p)
-	}
-}
-
-// answer writes a refusal that nobody has answered. Gin itself would send the
-// bare status.
-func answer(c *gin.Context) {
-	last := c.Errors.Last()
-	var e *core.Error
-	if last == nil || c.Writer.Written() || !errors.As(last.Err, &e) {
+	// A status without a body is an answer too, such as a redirect of a POST.
+	if status := w.Status(); status != http.StatusOK && status != e.Status {
 		return
+	}
+	if reported, _ := c.Get(refusedKey{}); reported != any(e) {
+		e = auth.Report(c.Request.Context(), w.Header(), e)
+	}
+	if c.Writer != w {
+		// Middleware that has wrapped the writer is done with it, and what it has
+		// announced of the body does not hold for this one.
+		c.Writer = w
+		w.Header().Del("Content-Encoding")
+		w.Header().Del("Content-Length")
 	}
 	c.JSON(e.Status, e)
+}
+
+// lastRefusal returns the last of the request's errors that is the engine's,
+// or nil.
+func lastRefusal(c *gin.Context) *core.Error {
+	for _, err := range slices.Backward(c.Errors) {
+		if e := core.AsError(err.Err); e.Status != http.StatusInternalServerError || errors.Is(err.Err, e) {
+			return e
+		}
+	}
+	return nil
 }
