@@ -139,7 +139,7 @@ func newAuth(t *testing.T, cfg core.Config) *core.Auth {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = auth.Close() })
+	t.Cleanup(func() { _ = auth.Close(context.Background()) })
 	if err := auth.Migrate(context.Background()); err != nil {
 		t.Fatal(err)
 	}

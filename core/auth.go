@@ -161,10 +161,18 @@ func (a *Auth) Ready(ctx context.Context) error {
 	return err
 }
 
-// Close stops what the engine runs in the background. Store and secondary
-// storage, which the application handed in, stay open.
-func (a *Auth) Close() error {
-	return a.limiter.Close()
+// Close stops what the engine and its limiter run in the background, within
+// the time that ctx allows. Store and secondary storage, which the application
+// handed in, stay open.
+func (a *Auth) Close(ctx context.Context) error {
+	closed := make(chan error, 1)
+	go func() { closed <- a.limiter.Close() }()
+	select {
+	case err := <-closed:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("close: %w", ctx.Err())
+	}
 }
 
 // BasePath is where the endpoints are mounted: "/api/auth". It has no slash

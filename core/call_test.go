@@ -74,7 +74,7 @@ func TestCallsFromGoAreValidatedAndGuarded(t *testing.T) {
 
 func ExampleAuth_SignInEmail() {
 	auth := exampleAuth()
-	defer func() { _ = auth.Close() }()
+	defer func() { _ = auth.Close(context.Background()) }()
 
 	// In a handler: sign the browser in and go on as that user.
 	signIn := func(w http.ResponseWriter, r *http.Request) {

@@ -39,7 +39,7 @@ func ExampleNew() {
 		fmt.Println(err)
 		return
 	}
-	defer func() { _ = auth.Close() }()
+	defer func() { _ = auth.Close(context.Background()) }()
 	fmt.Println(auth.BasePath())
 	// Output: /api/auth
 }
@@ -55,7 +55,7 @@ func ExampleConfigError() {
 
 func ExampleAuth_Handler() {
 	auth := exampleAuth()
-	defer func() { _ = auth.Close() }()
+	defer func() { _ = auth.Close(context.Background()) }()
 
 	mux := http.NewServeMux()
 	mux.Handle(auth.BasePath()+"/", auth.Handler())

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 
@@ -30,6 +31,7 @@ type Request struct {
 	looked   bool
 	changed  bool // the identity is not what the cookies of the request say
 	identity *Identity
+	lookErr  error
 	issued   *Identity
 }
 
@@ -84,14 +86,14 @@ func (r *Request) Identity(ctx context.Context) (*Identity, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.looked {
-		return r.identity, nil
+		return r.identity, r.lookErr
 	}
 	id, err := r.auth.sessions.check(ctx, r)
-	if err != nil {
-		return nil, err // the next one asks again
+	if errors.Is(err, context.Canceled) {
+		return nil, err // says nothing about the session: the next one asks again
 	}
-	r.identity, r.looked = id, true
-	return id, nil
+	r.identity, r.lookErr, r.looked = id, err, true
+	return id, err
 }
 
 // Issued returns the session that this request was given, or nil. After hooks
@@ -112,14 +114,14 @@ func (r *Request) disablesRefresh() bool {
 func (r *Request) become(id *Identity) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.identity, r.looked, r.changed = id, true, true
+	r.identity, r.lookErr, r.looked, r.changed = id, nil, true, true
 }
 
 // share takes over what the request around this one knows already.
 func (r *Request) share(outer *Request) {
 	outer.mu.Lock()
 	defer outer.mu.Unlock()
-	r.identity, r.looked = outer.identity, outer.looked
+	r.identity, r.lookErr, r.looked = outer.identity, outer.lookErr, outer.looked
 }
 
 // follow takes over what a call made within this request has changed.

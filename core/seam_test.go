@@ -158,7 +158,7 @@ func TestAmbiguousRoutesAreRefused(t *testing.T) {
 		})
 		if err == nil {
 			t.Errorf("%q is accepted", paths)
-			_ = auth.Close()
+			_ = auth.Close(context.Background())
 		}
 	}
 	func() {
@@ -175,14 +175,14 @@ func TestAmbiguousRoutesAreRefused(t *testing.T) {
 	auth, err := core.New(core.Config{Secret: testSecret, BaseURL: "https://x.com", Store: memory.New(), DisabledPaths: []string{"/signup/email"}})
 	if err == nil {
 		t.Error("DisabledPaths: a path that does not exist is accepted")
-		_ = auth.Close()
+		_ = auth.Close(context.Background())
 	}
 	_, err = core.New(core.Config{Secret: testSecret, BaseURL: "https://*", Store: memory.New()})
 	t.Logf("BaseURL with a star: %v", err)
 	auth, err = core.New(core.Config{Secret: testSecret, BaseURL: "https://*.example.com", Store: memory.New()})
 	if err == nil {
 		t.Error("BaseURL with a star trusts every subdomain")
-		_ = auth.Close()
+		_ = auth.Close(context.Background())
 	}
 }
 

@@ -71,7 +71,7 @@ func newApp(t testing.TB, change ...func(*core.Config)) *app {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = auth.Close() })
+	t.Cleanup(func() { _ = auth.Close(context.Background()) })
 	if err := auth.Migrate(context.Background()); err != nil {
 		t.Fatal(err)
 	}

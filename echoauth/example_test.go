@@ -56,7 +56,7 @@ func send(application http.Handler, method, path, body, cookie string) string {
 
 func Example() {
 	auth := newAuth()
-	defer func() { _ = auth.Close() }()
+	defer func() { _ = auth.Close(context.Background()) }()
 
 	e := echo.New()
 	echoauth.Mount(e, auth)
@@ -80,7 +80,7 @@ func Example() {
 
 func ExampleMount() {
 	auth := newAuth()
-	defer func() { _ = auth.Close() }()
+	defer func() { _ = auth.Close(context.Background()) }()
 
 	e := echo.New()
 	echoauth.Mount(e, auth)
@@ -97,7 +97,7 @@ func ExampleMount() {
 // Endpoints that are mounted on a group run behind its middleware.
 func ExampleMount_group() {
 	auth := newAuth()
-	defer func() { _ = auth.Close() }()
+	defer func() { _ = auth.Close(context.Background()) }()
 
 	closed := func(echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error { return c.String(http.StatusServiceUnavailable, "Back at nine") }
@@ -111,7 +111,7 @@ func ExampleMount_group() {
 
 func ExampleRequireSession() {
 	auth := newAuth()
-	defer func() { _ = auth.Close() }()
+	defer func() { _ = auth.Close(context.Background()) }()
 
 	e := echo.New()
 	echoauth.Mount(e, auth)
@@ -131,7 +131,7 @@ func ExampleRequireSession() {
 
 func ExampleRateLimit() {
 	auth := newAuth()
-	defer func() { _ = auth.Close() }()
+	defer func() { _ = auth.Close(context.Background()) }()
 
 	e := echo.New()
 	e.GET("/reports/:id", func(c echo.Context) error { return c.String(http.StatusOK, "report "+c.Param("id")) },
@@ -150,7 +150,7 @@ func ExampleRateLimit() {
 // error.
 func Example_errorHandler() {
 	auth := newAuth()
-	defer func() { _ = auth.Close() }()
+	defer func() { _ = auth.Close(context.Background()) }()
 
 	e := echo.New()
 	e.HTTPErrorHandler = func(err error, c echo.Context) {

@@ -56,7 +56,7 @@ func send(application http.Handler, method, path, body, cookie string) string {
 
 func Example() {
 	auth := newAuth()
-	defer func() { _ = auth.Close() }()
+	defer func() { _ = auth.Close(context.Background()) }()
 
 	r := gin.New()
 	ginauth.Mount(r, auth)
@@ -81,7 +81,7 @@ func Example() {
 
 func ExampleMount() {
 	auth := newAuth()
-	defer func() { _ = auth.Close() }()
+	defer func() { _ = auth.Close(context.Background()) }()
 
 	r := gin.New()
 	ginauth.Mount(r, auth)
@@ -98,7 +98,7 @@ func ExampleMount() {
 // Endpoints that are mounted on a group run behind its middleware.
 func ExampleMount_group() {
 	auth := newAuth()
-	defer func() { _ = auth.Close() }()
+	defer func() { _ = auth.Close(context.Background()) }()
 
 	closed := func(c *gin.Context) {
 		c.String(http.StatusServiceUnavailable, "Back at nine")
@@ -113,7 +113,7 @@ func ExampleMount_group() {
 
 func ExampleRequireSession() {
 	auth := newAuth()
-	defer func() { _ = auth.Close() }()
+	defer func() { _ = auth.Close(context.Background()) }()
 
 	r := gin.New()
 	ginauth.Mount(r, auth)
@@ -133,7 +133,7 @@ func ExampleRequireSession() {
 
 func ExampleRateLimit() {
 	auth := newAuth()
-	defer func() { _ = auth.Close() }()
+	defer func() { _ = auth.Close(context.Background()) }()
 
 	r := gin.New()
 	r.GET("/reports/:id", ginauth.RateLimit(auth, ratelimit.PerMinute(2)),
@@ -152,7 +152,7 @@ func ExampleRateLimit() {
 // behind Session.
 func Example_errorMiddleware() {
 	auth := newAuth()
-	defer func() { _ = auth.Close() }()
+	defer func() { _ = auth.Close(context.Background()) }()
 
 	r := gin.New()
 	r.Use(ginauth.Session(auth), func(c *gin.Context) {

@@ -58,7 +58,7 @@ func (a *app) open(ctx context.Context, cfg config) (err error) {
 			return err
 		}
 		a.auths = append(a.auths, auth)
-		a.closers = append(a.closers, auth.Close)
+		a.closers = append(a.closers, func() error { return auth.Close(context.Background()) })
 	}
 	// All instances have the same tables.
 	return a.auths[0].Migrate(ctx)

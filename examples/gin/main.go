@@ -85,7 +85,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer auth.Close()
+	defer auth.Close(context.Background())
 	if err := auth.Migrate(ctx); err != nil {
 		return err
 	}

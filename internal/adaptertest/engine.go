@@ -48,7 +48,7 @@ func NewEngine(t testing.TB, change ...func(*core.Config)) *Engine {
 	if e.Auth, err = core.New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = e.Auth.Close() })
+	t.Cleanup(func() { _ = e.Auth.Close(context.Background()) })
 	if err := e.Auth.Migrate(context.Background()); err != nil {
 		t.Fatal(err)
 	}
