@@ -5,14 +5,13 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"sync"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/ostiary/ostiary/core"
 	"github.com/ostiary/ostiary/internal/browser"
+	"github.com/ostiary/ostiary/internal/testclock"
 	"github.com/ostiary/ostiary/ratelimit"
 	"github.com/ostiary/ostiary/secondary"
 	"github.com/ostiary/ostiary/store/memory"
@@ -22,32 +21,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const testSecret = "test-secret-test-secret-test-secret-01"
 
-// clock is a clock that tests move.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func newClock() *clock {
-	return &clock{at: time.Date(2026, 11, 21, 6, 33, 54, 78_000_000, time.UTC)}
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
-
 // app is an engine with everything a test may want to look at.
 type app struct {
 	*core.Auth
-	clock   *clock
+	clock   *testclock.Clock
 	handler http.Handler
 }
 
@@ -55,7 +32,7 @@ type app struct {
 // of the functions given.
 func newApp(t testing.TB, change ...func(*core.Config)) *app {
 	t.Helper()
-	c := newClock()
+	c := testclock.New()
 	cfg := core.Config{
 		Secret: testSecret, BaseURL: browser.Origin,
 		Store:         memory.New(),

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ostiary/ostiary/internal/testclock"
 	"github.com/ostiary/ostiary/ratelimit"
 	"github.com/ostiary/ostiary/secondary"
 )
@@ -220,7 +221,7 @@ func TestForwardedHeaderMakesNoFreshCount(t *testing.T) {
 
 func TestLimiterMovesWithItsClock(t *testing.T) {
 	t.Parallel()
-	c := newClock()
+	c := testclock.New()
 	l := newLimiter(t, ratelimit.Config{Window: 10 * time.Second, Max: 2, Now: c.Now})
 	for i, want := range []bool{true, true, false, false} {
 		if got := allow(t, l, get("192.0.2.1:1"), "/a").Allowed; got != want {
@@ -430,9 +431,9 @@ var errDown = fmt.Errorf("hit: %w: connection refused", secondary.ErrUnavailable
 
 // withFaulty returns a limiter with a storage that can be made to fail, and
 // what it logs.
-func withFaulty(t *testing.T, c ratelimit.Config) (*ratelimit.Limiter, *faulty, *clock, *bytes.Buffer) {
+func withFaulty(t *testing.T, c ratelimit.Config) (*ratelimit.Limiter, *faulty, *testclock.Clock, *bytes.Buffer) {
 	t.Helper()
-	moved, logged := newClock(), new(bytes.Buffer)
+	moved, logged := testclock.New(), new(bytes.Buffer)
 	storage := &faulty{Storage: newMemory(t, ratelimit.MemoryOptions{Now: moved.Now})}
 	c.Storage, c.Now, c.Logger = storage, moved.Now, slog.New(slog.NewTextHandler(logged, nil))
 	return newLimiter(t, c), storage, moved, logged

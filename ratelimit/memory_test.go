@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ostiary/ostiary/internal/testclock"
 	"github.com/ostiary/ostiary/ratelimit"
 	"github.com/ostiary/ostiary/secondary"
 )
@@ -90,7 +91,7 @@ func TestMemoryNeverHoldsMoreThanTheLimitInAnyWindow(t *testing.T) {
 			0, 0, 0, 1, window / time.Duration(limit), window/time.Duration(limit) - 1,
 			window - 1, window, window + 1, 2 * window,
 		}
-		c := newClock()
+		c := testclock.New()
 		m := newMemory(t, ratelimit.MemoryOptions{Now: c.Now})
 		want := plainLog{limit: limit, window: window}
 		for n := range 2000 {
@@ -115,7 +116,7 @@ func TestMemoryAtAWindowsEdge(t *testing.T) {
 	t.Parallel()
 	const limit, window = 10, time.Minute
 	for _, offset := range []time.Duration{0, 1, time.Millisecond, window / 2, window - time.Millisecond, window - 1} {
-		c := newClock()
+		c := testclock.New()
 		m := newMemory(t, ratelimit.MemoryOptions{Now: c.Now})
 		c.Advance(offset)
 		for range limit {
@@ -143,7 +144,7 @@ func TestMemoryAtAWindowsEdge(t *testing.T) {
 func TestMemoryLetsAHammeringClientInOnceItsOldestHitLeaves(t *testing.T) {
 	t.Parallel()
 	const limit, window = 3, 10 * time.Second
-	c := newClock()
+	c := testclock.New()
 	m := newMemory(t, ratelimit.MemoryOptions{Now: c.Now})
 	for range limit {
 		hit(t, m, "k", limit, window)
@@ -166,7 +167,7 @@ func TestMemoryLetsAHammeringClientInOnceItsOldestHitLeaves(t *testing.T) {
 func TestMemoryTakesTheCallersInstant(t *testing.T) {
 	t.Parallel()
 	m := newMemory(t, ratelimit.MemoryOptions{})
-	start := newClock().Now()
+	start := testclock.New().Now()
 	at := func(d time.Duration) ratelimit.Result {
 		result, err := m.Hit(context.Background(), "k", 2, time.Minute, start.Add(d))
 		if err != nil {
@@ -190,7 +191,7 @@ func TestMemoryTakesTheCallersInstant(t *testing.T) {
 
 func TestMemoryJudgesByTheLatestLimit(t *testing.T) {
 	t.Parallel()
-	c := newClock()
+	c := testclock.New()
 	m := newMemory(t, ratelimit.MemoryOptions{Now: c.Now})
 	for range 5 {
 		hit(t, m, "k", 5, time.Minute)
@@ -226,7 +227,7 @@ func TestMemoryRefusesWrongCalls(t *testing.T) {
 func TestMemoryAtItsBoundRefusesNewKeysAndKeepsTheOld(t *testing.T) {
 	t.Parallel()
 	const maxKeys = 10_000
-	c := newClock()
+	c := testclock.New()
 	m := newMemory(t, ratelimit.MemoryOptions{MaxKeys: maxKeys, Now: c.Now})
 	for range 3 {
 		hit(t, m, "limited", 3, time.Minute)
@@ -348,7 +349,7 @@ func TestClosedMemoryStillCounts(t *testing.T) {
 }
 
 func TestMemoryDoesNotAllocateOnAKeyInUse(t *testing.T) {
-	c := newClock()
+	c := testclock.New()
 	m := newMemory(t, ratelimit.MemoryOptions{Now: c.Now})
 	for range 200 {
 		hit(t, m, "k", 100, time.Second)
@@ -368,7 +369,7 @@ func TestMemoryOfAKeyIsSmallAndFreed(t *testing.T) {
 	for i := range names {
 		names[i] = fmt.Sprintf("rule POST /sign-in|%013d", i) // 32 bytes and more
 	}
-	c := newClock()
+	c := testclock.New()
 	// One hit sets the memory up, sweep or not, so that the rest is the keys'.
 	m := newMemory(t, ratelimit.MemoryOptions{Now: c.Now})
 	empty := heap()

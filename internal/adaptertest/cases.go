@@ -61,7 +61,7 @@ func endpointsAreLimited(t *testing.T, b *bench) {
 			t.Errorf("%s %q, want 10", name, got)
 		}
 	}
-	a.clock.advance(10 * time.Second)
+	a.clock.Advance(10 * time.Second)
 	visitor.Post(prefix+"/sign-in/email", wrong).Want(401)
 }
 
@@ -208,7 +208,7 @@ func notFreshIs403(t *testing.T, b *bench) {
 	a := b.app(t)
 	visitor := a.signedIn()
 	visitor.Post("/api/fresh", m{}).Want(200)
-	a.clock.advance(24 * time.Hour)
+	a.clock.Advance(24 * time.Hour)
 	visitor.Post("/api/fresh", m{}).WantCode(403, "SESSION_NOT_FRESH")
 	visitor.Get("/api/me").Want(200)
 }
@@ -229,7 +229,7 @@ func limitByPattern(t *testing.T, b *bench) {
 	for _, path := range []string{"/users/1", "/users/2?x=1", "/users/1"} {
 		visitor.Get(path).Want(200)
 	}
-	a.clock.advance(4 * time.Second)
+	a.clock.Advance(4 * time.Second)
 	res := visitor.Get("/users/3?y=2").WantCode(429, "TOO_MANY_REQUESTS")
 	for _, name := range []string{"Retry-After", "X-Retry-After"} {
 		if got := res.Header.Get(name); got != "6" {
@@ -243,7 +243,7 @@ func limitByPattern(t *testing.T, b *bench) {
 	other := a.browser()
 	other.RemoteAddr = "192.0.2.2:40000"
 	other.Get("/users/1").Want(200)
-	a.clock.advance(6 * time.Second)
+	a.clock.Advance(6 * time.Second)
 	visitor.Get("/users/1").Want(200)
 }
 
@@ -310,7 +310,7 @@ func storageDown(t *testing.T, b *bench) {
 		if log := a.Log()[logged:]; strings.Count(log, "\n") != 1 || !strings.Contains(log, "unlogged=0") {
 			t.Errorf("%s: logged %q", ask.path, log)
 		}
-		a.clock.advance(10 * time.Second)
+		a.clock.Advance(10 * time.Second)
 		if len(res.SetCookies()) > 0 || strings.Contains(res.Body, Detail) {
 			t.Errorf("%s: cookies %q, body %s", ask.path, res.SetCookies(), res.Body)
 		}
@@ -386,7 +386,7 @@ func ownErrorPages(t *testing.T, b *bench) {
 	}
 	want("GET", "/people/2", 429, "Slow down")
 	want("GET", "/fails?how=wrapped", 403, "Please confirm your password")
-	a.clock.advance(24 * time.Hour)
+	a.clock.Advance(24 * time.Hour)
 	want("POST", "/api/fresh", 403, "Please confirm your password")
 	visitor.Header.Set("Origin", "https://evil.example")
 	want("POST", "/note", 403, "That came from another site")
@@ -427,7 +427,7 @@ func middlewareTwice(t *testing.T, b *bench) {
 	if res.JSON("agree") != true {
 		t.Errorf("body %s", res.Body)
 	}
-	a.clock.advance(25 * time.Hour)
+	a.clock.Advance(25 * time.Hour)
 	res = visitor.Get("/twice").WantCode(403, "SESSION_NOT_FRESH")
 	if n := strings.Count(res.Body, "code"); n != 1 || len(res.SetCookies()) != 1 {
 		t.Errorf("body %s, cookies %q", res.Body, res.SetCookies())
@@ -478,7 +478,7 @@ func refreshReachesTheBrowser(t *testing.T, b *bench) {
 			t.Parallel()
 			a := b.app(t)
 			visitor := a.signedIn()
-			a.clock.advance(25 * time.Hour)
+			a.clock.Advance(25 * time.Hour)
 			if res := visitor.Get("/lazy").Want(200); len(res.SetCookies()) > 0 {
 				t.Errorf("nobody asked, and the cookies are %q", res.SetCookies())
 			}

@@ -10,10 +10,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/ostiary/ostiary/core"
 	"github.com/ostiary/ostiary/internal/browser"
+	"github.com/ostiary/ostiary/internal/testclock"
 	"github.com/ostiary/ostiary/ratelimit"
 	"github.com/ostiary/ostiary/store"
 	"github.com/ostiary/ostiary/store/memory"
@@ -24,7 +24,7 @@ type Engine struct {
 	Auth *core.Auth
 
 	t     testing.TB
-	clock *clock
+	clock *testclock.Clock
 	store *watchedStore
 	log   *lines
 }
@@ -32,7 +32,7 @@ type Engine struct {
 // NewEngine makes an engine whose endpoints have no limits, after the changes.
 func NewEngine(t testing.TB, change ...func(*core.Config)) *Engine {
 	t.Helper()
-	e := &Engine{t: t, clock: newClock(), store: &watchedStore{Store: memory.New()}, log: &lines{}}
+	e := &Engine{t: t, clock: testclock.New(), store: &watchedStore{Store: memory.New()}, log: &lines{}}
 	cfg := core.Config{
 		Secret: "test-secret-test-secret-test-secret-01", BaseURL: browser.Origin,
 		Store:         e.store,
@@ -103,28 +103,6 @@ func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)
-}
-
-// clock is a clock that cases move.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func newClock() *clock {
-	return &clock{at: time.Date(2026, 11, 21, 6, 33, 54, 78_000_000, time.UTC)}
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
 }
 
 // watchedStore counts what reaches a store, and can be down.

@@ -153,7 +153,7 @@ func TestEntryMatchesPackagesBelowIt(t *testing.T) {
 // forTests reports whether only tests, and packages like it, may import the
 // package.
 func forTests(name string) bool {
-	return strings.HasSuffix(name, "test") || name == "internal/testenv" || name == "internal/browser"
+	return strings.HasSuffix(name, "test") || name == "internal/testenv" || name == "internal/browser" || name == "internal/testclock"
 }
 
 // pkg is what go list says of a package, without its tests.
