@@ -51,7 +51,9 @@ const (
 // empty "statement_timeout=". One that gives each transaction another
 // connection, as PgBouncer can, needs "default_query_exec_mode=exec" as well.
 // The pool holds up to four connections a CPU, ten at least; [Store.DB] has the
-// methods to change that.
+// methods to change that. When a context ends during a statement, the server is
+// asked to stop it and has a quarter of a second to say so: after that the
+// connection is given up.
 //
 // SQLite needs no cgo. The file is created if need be, in write-ahead-log mode
 // with foreign keys enforced, and a connection waits five seconds for another
