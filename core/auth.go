@@ -59,7 +59,7 @@ func New(cfg Config) (*Auth, error) {
 		a.disabled[path] = true
 	}
 	a.cookies = newCookieJar(cfg.CookiePrefix, strings.HasPrefix(origin, "https://"), append([]string{cfg.Secret}, cfg.OldSecrets...))
-	a.origins = newOriginPolicy(origin, cfg.TrustedOrigins, &p)
+	a.origins = newOriginPolicy(origin, cfg.TrustedOrigins, cfg.TrustedOriginsFor, &p)
 
 	plugins := registerPlugins(cfg.Plugins, &p)
 	tables := append(coreTables(),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -36,6 +37,13 @@ type Config struct {
 	// may send requests and to which redirects may lead: "https://app.example.com",
 	// "https://*.example.com", "myapp://".
 	TrustedOrigins []string
+
+	// TrustedOriginsFor returns further trusted origins for one request, for
+	// tenants with domains of their own. It is asked for each request whose
+	// origin or redirect target is nothing that TrustedOrigins has; what it
+	// returns counts for that request only. Entries that are no origin are
+	// ignored.
+	TrustedOriginsFor func(*http.Request) []string
 
 	// Store is the primary database.
 	Store store.Store

@@ -7,14 +7,15 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 )
 
 // originPolicy decides which origins may send requests and where redirects may
 // lead. It is the one place that does.
 type originPolicy struct {
-	base    string // origin of the application
 	trusted []originPattern
+	more    func(*http.Request) []string // nil: none
 }
 
 // originPattern is one trusted origin. A star stands for any run of
@@ -30,8 +31,8 @@ type originPattern struct {
 	path   string
 }
 
-func newOriginPolicy(base string, trusted []string, p *problems) *originPolicy {
-	o := &originPolicy{base: base}
+func newOriginPolicy(base string, trusted []string, more func(*http.Request) []string, p *problems) *originPolicy {
+	o := &originPolicy{more: more}
 	for i, text := range append([]string{base}, trusted...) {
 		if text == "" && i == 0 {
 			continue // reported as BaseURL
@@ -157,8 +158,8 @@ const (
 )
 
 // trusts reports whether a full URL leads to, or an Origin header names, a
-// trusted place.
-func (o *originPolicy) trusts(text string) bool {
+// place that is trusted in the request, which may be nil.
+func (o *originPolicy) trusts(r *http.Request, text string) bool {
 	if text == "" || len(text) > maxURL || strings.ContainsAny(text, "\\ ") || strings.ContainsFunc(text, isControl) {
 		return false
 	}
@@ -166,19 +167,23 @@ func (o *originPolicy) trusts(text string) bool {
 	if err != nil || u.Scheme == "" || len(u.Hostname()) > maxHost || u.User != nil || u.Opaque != "" || isScript(strings.ToLower(u.Scheme)) {
 		return false
 	}
-	for _, p := range o.trusted {
-		if p.matches(u) {
-			return true
-		}
+	if slices.ContainsFunc(o.trusted, func(p originPattern) bool { return p.matches(u) }) {
+		return true
 	}
-	return false
+	if o.more == nil || r == nil {
+		return false
+	}
+	return slices.ContainsFunc(o.more(r), func(text string) bool {
+		p, err := parseOriginPattern(text)
+		return err == nil && p.matches(u)
+	})
 }
 
 // trustsTarget reports whether a redirect may lead there: a path of this
 // origin, or a URL of a trusted one.
-func (o *originPolicy) trustsTarget(target string) bool {
+func (o *originPolicy) trustsTarget(r *http.Request, target string) bool {
 	if len(target) > maxURL || !strings.HasPrefix(target, "/") {
-		return o.trusts(target)
+		return o.trusts(r, target)
 	}
 	if strings.HasPrefix(target, "//") || strings.Contains(target, "\\") || strings.ContainsFunc(target, isControl) {
 		return false
@@ -205,7 +210,7 @@ var redirectMembers = []struct{ member, label, code string }{
 // check refuses a request that another site made, or that would lead to one.
 func (o *originPolicy) check(r *Request, rt *route) error {
 	if rt.method != http.MethodGet {
-		if err := o.checkOrigin(r.header, rt.signsIn); err != nil {
+		if err := o.checkOrigin(r.http, rt.signsIn); err != nil {
 			return err
 		}
 	}
@@ -215,7 +220,8 @@ func (o *originPolicy) check(r *Request, rt *route) error {
 // checkOrigin looks at who sends a request that changes something. A request
 // without cookies carries nothing that another site could abuse, unless it
 // signs in: then what tells a browser from a program decides.
-func (o *originPolicy) checkOrigin(h http.Header, signsIn bool) error {
+func (o *originPolicy) checkOrigin(r *http.Request, signsIn bool) error {
+	h := r.Header
 	force := len(h["Cookie"]) > 0
 	if !force && signsIn {
 		site, mode := h.Get("Sec-Fetch-Site"), h.Get("Sec-Fetch-Mode")
@@ -237,7 +243,7 @@ func (o *originPolicy) checkOrigin(h http.Header, signsIn bool) error {
 	if origin == "" || origin == "null" {
 		return ErrMissingOrigin
 	}
-	if !o.trusts(origin) {
+	if !o.trusts(r, origin) {
 		return ErrInvalidOrigin
 	}
 	return nil
@@ -256,7 +262,7 @@ func (o *originPolicy) checkTargets(r *Request) error {
 			if !isText {
 				return newError(http.StatusBadRequest, "VALIDATION_ERROR", "Invalid "+m.label+": expected a string")
 			}
-			if !o.trustsTarget(target) {
+			if !o.trustsTarget(r.http, target) {
 				return newError(http.StatusForbidden, m.code, "Invalid "+m.label)
 			}
 		}
@@ -276,7 +282,7 @@ func (a *Auth) CheckOrigin(r *http.Request) error {
 	if len(r.Header["Origin"]) > 1 {
 		return ErrInvalidOrigin
 	}
-	return a.origins.checkOrigin(r.Header, false)
+	return a.origins.checkOrigin(r, false)
 }
 
 func splitPort(authority string) (host, port string) {

@@ -162,6 +162,21 @@ func TestOriginsAreChecked(t *testing.T) {
 	}
 }
 
+func TestOriginsOfOneRequestAreTrustedInThatOneOnly(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, func(c *core.Config) {
+		c.TrustedOriginsFor = func(r *http.Request) []string { return []string{r.Header.Get("X-Tenant"), "not an origin/"} }
+	})
+	b := a.signUp(t, "a@b.com")
+	b.Header.Set("Origin", "https://shop.example")
+	b.Post("/api/auth/update-user", m{"name": "x"}).WantCode(403, "INVALID_ORIGIN")
+	b.Header.Set("X-Tenant", "https://shop.example")
+	b.Post("/api/auth/update-user", m{"name": "x"}).Want(200)
+	b.Post("/api/auth/sign-in/email", m{"email": "a@b.com", "password": "password789", "callbackURL": "https://shop.example/in"}).Want(200)
+	b.Header.Set("X-Tenant", "https://other.example")
+	b.Post("/api/auth/update-user", m{"name": "x"}).WantCode(403, "INVALID_ORIGIN")
+}
+
 func TestEveryChangingRouteChecksTheOrigin(t *testing.T) {
 	t.Parallel()
 	a := newApp(t)

@@ -37,15 +37,13 @@ type config struct {
 	logLevel slog.Level // LOG_LEVEL, warn
 }
 
-// unserved are the variables for what the library has not got, each with the
-// value that asks for nothing.
+// unserved are the variables that ask for what the library has not got, each
+// with the value that asks for nothing. Those that only describe something, as
+// OIDC_ISSUER does the provider, ask for nothing either.
 var unserved = []struct{ name, off string }{
 	{"STORE_SESSIONS_IN_DATABASE", "0"},
 	{"COOKIE_CACHE", "0"},
 	{"INTEROP", "0"},
-	{"OIDC_ISSUER", ""},
-	{"OIDC_CLIENT_ID", ""},
-	{"OIDC_CLIENT_SECRET", ""},
 }
 
 // readConfig reads the environment and reports everything that is wrong with
@@ -84,13 +82,8 @@ func readConfig(getenv func(string) string) (config, error) {
 	}
 	if text := getenv("POOL_MAX"); text != "" {
 		n, err := strconv.Atoi(text)
-		switch {
-		case err != nil || n < 1:
+		if err != nil || n < 1 {
 			e.refuse("POOL_MAX", text, "want a positive number")
-		case c.store == "memory":
-			e.refuse("POOL_MAX", text, "STORE=memory has no connections")
-		case c.store == "sqlite::memory:" && n > 1:
-			e.refuse("POOL_MAX", text, "STORE=sqlite::memory: is on one connection")
 		}
 		c.poolMax = n
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -46,6 +47,7 @@ func instances(cfg config) []instance {
 		{"/single", func(c *core.Config) {
 			asMain(c)
 			c.TrustedOrigins = append(slices.Clone(c.TrustedOrigins), "http://192.168.*.*")
+			c.TrustedOriginsFor = func(r *http.Request) []string { return r.Header.Values("X-Test-Trusted-Origin") }
 		}},
 	}
 }

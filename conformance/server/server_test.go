@@ -122,8 +122,6 @@ func TestConfigurationThatCannotBeServedIsRefused(t *testing.T) {
 		{"STORE_SESSIONS_IN_DATABASE", "1", nil},
 		{"COOKIE_CACHE", "1", nil},
 		{"INTEROP", "1", nil},
-		{"OIDC_ISSUER", "http://127.0.0.1:4999", nil},
-		{"OIDC_CLIENT_SECRET", "hidden", nil},
 		{"ADAPTER", "chi", nil},
 		{"NAMING", "camel", nil},
 		{"RL", "true", nil},
@@ -133,8 +131,6 @@ func TestConfigurationThatCannotBeServedIsRefused(t *testing.T) {
 		{"AUTH_SECRET", ",", nil},
 		{"POOL_MAX", "0", map[string]string{"STORE": "postgres://host/db"}},
 		{"POOL_MAX", "many", map[string]string{"STORE": "postgres://host/db"}},
-		{"POOL_MAX", "1", map[string]string{"STORE": "memory"}},
-		{"POOL_MAX", "2", map[string]string{"STORE": "sqlite::memory:"}},
 		{"TRUSTED_PROXIES", "10.0.0.0/8,localhost", nil},
 		{"LOG_LEVEL", "loud", nil},
 	} {
@@ -153,7 +149,7 @@ func TestConfigurationThatCannotBeServedIsRefused(t *testing.T) {
 			}
 		})
 	}
-	if _, err := readConfig(environ(map[string]string{"INTEROP": "0", "COOKIE_CACHE": "0", "STORE_SESSIONS_IN_DATABASE": "0"})); err != nil {
+	if _, err := readConfig(environ(map[string]string{"INTEROP": "0", "COOKIE_CACHE": "0", "STORE_SESSIONS_IN_DATABASE": "0", "OIDC_ISSUER": "http://127.0.0.1:4999"})); err != nil {
 		t.Errorf("what asks for nothing is refused: %v", err)
 	}
 }

@@ -24,7 +24,8 @@ func openStore(cfg config) (store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.poolMax > 0 {
+	// A database in memory is on its one connection, which is within any bound.
+	if cfg.poolMax > 0 && cfg.store != "sqlite::memory:" {
 		s.DB().SetMaxOpenConns(cfg.poolMax)
 		s.DB().SetMaxIdleConns(cfg.poolMax)
 	}

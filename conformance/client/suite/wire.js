@@ -95,6 +95,9 @@ export function wire(app) {
       assert.equal((await from("http://192.168.1.1")).status, 200);
       refused(await from("http://192.168.1.1.evil.example"), 403, "INVALID_ORIGIN");
       refused(await from("http://192.168.x.evil.example"), 403, "INVALID_ORIGIN");
+      const tenant = { origin: "https://tenant.example", "x-test-trusted-origin": "https://tenant.example" };
+      assert.equal((await browser.post("/update-user", { name: "Bo" }, tenant)).status, 200);
+      refused(await from("https://tenant.example"), 403, "INVALID_ORIGIN");
     });
 
     test("signs nobody in from another site", async () => {
