@@ -27,13 +27,13 @@ func (h *databaseSessions) find(ctx context.Context, hash string) (session, user
 	return row, user, nil
 }
 
-// extend moves the expiry only from the value that was read: of many
-// concurrent callers one writes. The others find out whether the session was
+// extend moves the expiry only from the value that was read, which may be finer
+// in the database: of many concurrent callers one writes. The others find out whether the session was
 // extended or ended meanwhile.
 func (h *databaseSessions) extend(ctx context.Context, session, _ store.Record, expiresAt, now time.Time) (bool, error) {
 	id := store.Eq(store.ID, session[store.ID])
 	n, err := h.db.Update(ctx, TableSession,
-		store.And(id, store.Eq("expiresAt", session["expiresAt"])),
+		store.And(id, store.Gte("expiresAt", session["expiresAt"]), store.Lt("expiresAt", session.Time("expiresAt").Add(store.Precision))),
 		store.Record{"expiresAt": expiresAt, "updatedAt": now})
 	if err != nil || n > 0 {
 		return n > 0, err

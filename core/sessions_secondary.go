@@ -23,6 +23,10 @@ type secondarySessions struct {
 	now func() time.Time
 }
 
+// listedLonger is how much longer a session stands in its user's set than it
+// lives: the storage's clock may be another than ours.
+const listedLonger = time.Hour
+
 func sessionKey(hash string) string        { return "session:" + hash }
 func userSessionsKey(userID string) string { return "user-sessions:" + userID }
 
@@ -66,7 +70,7 @@ func (h *secondarySessions) create(ctx context.Context, session, user store.Reco
 		if err := h.kv.set(ctx, sessionKey(hash), data, expiresAt.Sub(h.now())); err != nil {
 			return err
 		}
-		if err := h.kv.addMember(ctx, userSessionsKey(session.String("userId")), hash, expiresAt); err != nil {
+		if err := h.kv.addMember(ctx, userSessionsKey(session.String("userId")), hash, expiresAt.Add(listedLonger)); err != nil {
 			return err
 		}
 		alive, err := h.refreshUser(ctx, session, user)
@@ -99,7 +103,7 @@ func (h *secondarySessions) extend(ctx context.Context, session, user store.Reco
 	extended := session.Clone()
 	extended["expiresAt"], extended["updatedAt"] = expiresAt, now
 	hash, userID := session.String("token"), session.String("userId")
-	if err := h.kv.addMember(ctx, userSessionsKey(userID), hash, expiresAt); err != nil {
+	if err := h.kv.addMember(ctx, userSessionsKey(userID), hash, expiresAt.Add(listedLonger)); err != nil {
 		return false, err
 	}
 	alive, err := h.write(ctx, extended, user)

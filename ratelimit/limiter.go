@@ -222,12 +222,21 @@ func (l *Limiter) count(ctx context.Context, rule *Rule, key []byte) (Result, er
 	if l.memory != nil {
 		return l.memory.hitBytes(key, rule.Max, rule.Window, now), nil
 	}
+	// A caller who has gone already says nothing about the storage.
+	if err := ctx.Err(); err != nil {
+		return Result{}, fmt.Errorf("count request: %w", err)
+	}
 	if !l.breaker.ready() {
 		return l.countHere(rule, key, now, secondary.ErrUnavailable)
 	}
 	result, err := l.storage.Hit(ctx, string(key), rule.Max, rule.Window, now)
 	if err == nil {
 		l.breaker.answered()
+		if result.Allowed {
+			// What this process lets through counts here too, so that the fallback
+			// does not begin at nothing when the storage fails in between.
+			l.fallback.hitBytes(key, rule.Max, rule.Window, now)
+		}
 		result.Limit, result.Window = rule.Max, rule.Window
 		return result, nil
 	}

@@ -397,6 +397,8 @@ type faulty struct {
 	calls int
 	keys  []string
 	nows  []time.Time
+	// meanwhile runs while the storage is asked.
+	meanwhile func()
 }
 
 func (f *faulty) Hit(ctx context.Context, key string, limit int, window time.Duration, now time.Time) (ratelimit.Result, error) {
@@ -406,6 +408,9 @@ func (f *faulty) Hit(ctx context.Context, key string, limit int, window time.Dur
 	f.nows = append(f.nows, now)
 	err := f.err
 	f.mu.Unlock()
+	if f.meanwhile != nil {
+		f.meanwhile()
+	}
 	if ctx.Err() != nil {
 		return ratelimit.Result{}, ctx.Err()
 	}
@@ -541,8 +546,9 @@ func TestClientThatGoesAwayDoesNotMakeOthersCountElsewhere(t *testing.T) {
 	t.Parallel()
 	l, storage, _, logged := withFaulty(t, ratelimit.Config{})
 	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
+	storage.meanwhile = cancel
 	result, err := l.Allow(ctx, get("192.0.2.1:1"), "/a")
+	storage.meanwhile = nil
 	if !errors.Is(err, context.Canceled) || result.Allowed {
 		t.Errorf("cancelled request: %+v, %v", result, err)
 	}
@@ -555,15 +561,47 @@ func TestClientThatGoesAwayDoesNotMakeOthersCountElsewhere(t *testing.T) {
 func TestStorageThatMissesTheDeadlineIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	l, storage, _, _ := withFaulty(t, ratelimit.Config{})
-	ctx, cancel := context.WithDeadline(context.Background(), time.Unix(0, 0))
-	defer cancel()
+	storage.fail(context.DeadlineExceeded)
 	for range 3 {
-		if result, err := l.Allow(ctx, get("192.0.2.1:1"), "/a"); err != nil || !result.Allowed {
-			t.Errorf("%+v, %v", result, err)
-		}
+		allow(t, l, get("192.0.2.1:1"), "/a")
 	}
 	if got := storage.asked(); got != 1 {
 		t.Errorf("asked %d times, want once", got)
+	}
+}
+
+func TestCallersWhoComeTooLateAreNotCountedAndBlameNobody(t *testing.T) {
+	t.Parallel()
+	l, storage, _, _ := withFaulty(t, ratelimit.Config{Max: 1})
+	ctx, cancel := context.WithDeadline(context.Background(), time.Unix(0, 0))
+	defer cancel()
+	if _, err := l.Allow(ctx, get("192.0.2.1:1"), "/a"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v", err)
+	}
+	if !allow(t, l, get("192.0.2.1:1"), "/a").Allowed || storage.asked() != 1 {
+		t.Errorf("asked %d times, want once, for the caller who was there", storage.asked())
+	}
+}
+
+func TestAStorageThatFailsInBetweenLetsNoMoreThroughInOneProcess(t *testing.T) {
+	t.Parallel()
+	for k := range 12 {
+		l, storage, c, _ := withFaulty(t, ratelimit.Config{Window: time.Minute, Max: 5})
+		allowed := 0
+		for i := range 30 {
+			if i == k {
+				storage.fail(errDown)
+			}
+			if allow(t, l, get("192.0.2.1:1"), "/a").Allowed {
+				allowed++
+			}
+			if i%3 == 0 {
+				c.Advance(time.Second)
+			}
+		}
+		if allowed != 5 {
+			t.Errorf("failing from request %d on: %d allowed, want 5", k, allowed)
+		}
 	}
 }
 

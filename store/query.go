@@ -135,8 +135,9 @@ func anys[T any](vs []T) []any {
 
 // CanonicalWhere checks the condition against the table and returns it with every
 // value in canonical form (see [Type.Canonical]). Unknown fields, unknown
-// operators and values of the wrong type are [ErrInvalid]. Stores call it on
-// what they are given.
+// operators, values of the wrong type, and a JSON or Strings field compared
+// with anything but null are [ErrInvalid]. Stores call it on what they are
+// given.
 func (t *Table) CanonicalWhere(w Where) (Where, error) {
 	switch w.Op {
 	case opNone, OpAll:
@@ -160,6 +161,9 @@ func (t *Table) CanonicalWhere(w Where) (Where, error) {
 	if f == nil {
 		return Where{}, fmt.Errorf("%w: table %q has no field %q", ErrInvalid, t.Name, w.Field)
 	}
+	if (f.Type == JSON || f.Type == Strings) && (w.Value != nil || w.Values != nil) {
+		return Where{}, fmt.Errorf("%w: field %q is %s and is compared with null only", ErrInvalid, w.Field, f.Type)
+	}
 	var err error
 	switch w.Op {
 	case OpEq, OpNe:
@@ -181,9 +185,11 @@ func (t *Table) CanonicalWhere(w Where) (Where, error) {
 		}
 		w.Values = vs
 	case OpContains, OpPrefix, OpSuffix:
-		if _, ok := w.Value.(string); !ok || f.Type != String {
+		text, ok := w.Value.(string)
+		if !ok || f.Type != String {
 			return Where{}, fmt.Errorf("%w: field %q is matched by text and is no text", ErrInvalid, w.Field)
 		}
+		err = checkText(text)
 	default:
 		return Where{}, fmt.Errorf("%w: unknown operator %d", ErrInvalid, w.Op)
 	}

@@ -1,11 +1,15 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Record is one row: logical field names to canonical values.
@@ -68,11 +72,21 @@ const Precision = time.Millisecond
 func CanonicalTime(t time.Time) time.Time { return t.Round(0).UTC().Truncate(Precision) }
 
 // Canonical brings a value into the form a [Record] holds for the type:
-// integers of every size become int64, times become UTC with milliseconds,
-// []byte and marshalable values become JSON. nil stays nil, whatever the type.
-// A value that does not fit is [ErrInvalid]; nothing is converted between
-// types ("1" is no Int).
+// integers that fit become int64, times become UTC with milliseconds, []byte is
+// JSON text and other values become their JSON. nil stays nil, whatever the type.
+//
+// A value that does not fit, or that some database cannot hold, is
+// [ErrInvalid]: text with a NUL character or that is no UTF-8, a float that is
+// no finite number. Nothing is converted between types ("1" is no Int).
 func (t Type) Canonical(v any) (any, error) {
+	c, err := t.convert(v)
+	if err != nil {
+		return nil, err
+	}
+	return c, checkValue(c)
+}
+
+func (t Type) convert(v any) (any, error) {
 	if v == nil {
 		return nil, nil
 	}
@@ -91,7 +105,15 @@ func (t Type) Canonical(v any) (any, error) {
 			return n, nil
 		case int:
 			return int64(n), nil
+		case int8:
+			return int64(n), nil
+		case int16:
+			return int64(n), nil
 		case int32:
+			return int64(n), nil
+		case uint8:
+			return int64(n), nil
+		case uint16:
 			return int64(n), nil
 		case uint32:
 			return int64(n), nil
@@ -125,6 +147,9 @@ func (t Type) Canonical(v any) (any, error) {
 			}
 			return slices.Clone(raw), nil
 		}
+		if text, ok := v.([]byte); ok {
+			return t.convert(json.RawMessage(text))
+		}
 		raw, err := json.Marshal(v)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %v", ErrInvalid, err)
@@ -136,7 +161,8 @@ func (t Type) Canonical(v any) (any, error) {
 
 // Canonical returns a copy of r with every value in the form that its field's
 // type asks for (see [Type.Canonical]). A field that the table does not have
-// is [ErrInvalid]. Stores call it on what they are given.
+// is [ErrInvalid], and so is a time before the year 0 or after 9999, which has
+// no text that sorts. Stores call it on what they are given.
 func (t *Table) Canonical(r Record) (Record, error) {
 	out := make(Record, len(r))
 	for name, v := range r {
@@ -148,7 +174,63 @@ func (t *Table) Canonical(r Record) (Record, error) {
 		if err != nil {
 			return nil, fmt.Errorf("field %q of %q: %w", name, t.Name, err)
 		}
+		if at, ok := c.(time.Time); ok && (at.Year() < 0 || at.Year() > 9999) {
+			return nil, fmt.Errorf("field %q of %q: %w: the year %d is out of range", name, t.Name, ErrInvalid, at.Year())
+		}
 		out[name] = c
 	}
 	return out, nil
+}
+
+// checkValue refuses values that some database cannot hold, before any of them
+// sees one: what it would do ranges from an error to cutting the text short.
+func checkValue(v any) error {
+	switch v := v.(type) {
+	case string:
+		return checkText(v)
+	case []string:
+		for _, s := range v {
+			if err := checkText(s); err != nil {
+				return err
+			}
+		}
+	case json.RawMessage:
+		if !utf8.Valid(v) {
+			return fmt.Errorf("%w: JSON that is no valid UTF-8", ErrInvalid)
+		}
+		if hasEscapedNUL(v) {
+			return fmt.Errorf("%w: JSON with a NUL character in it", ErrInvalid)
+		}
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("%w: %v is no finite number", ErrInvalid, v)
+		}
+	}
+	return nil
+}
+
+func checkText(s string) error {
+	if strings.IndexByte(s, 0) >= 0 {
+		return fmt.Errorf("%w: text with a NUL character in it", ErrInvalid)
+	}
+	if !utf8.ValidString(s) {
+		return fmt.Errorf("%w: text that is no valid UTF-8", ErrInvalid)
+	}
+	return nil
+}
+
+// hasEscapedNUL reports whether valid JSON holds the escape \u0000, as opposed
+// to an escaped backslash before the letters u0000.
+func hasEscapedNUL(raw []byte) bool {
+	for {
+		i := bytes.IndexByte(raw, '\\')
+		if i < 0 {
+			return false
+		}
+		if bytes.HasPrefix(raw[i+1:], []byte("u0000")) {
+			return true
+		}
+		// In valid JSON a character follows every backslash.
+		raw = raw[i+2:]
+	}
 }

@@ -144,8 +144,10 @@ func (s *Storage) attempt(parent context.Context, op string, r request) error {
 
 	now := time.Now()
 	callerGone := contextError(parent, op)
-	// A caller that gave up at once says nothing about Redis.
-	if callerGone == nil || now.Sub(start) >= s.budgets.length/3 {
+	// A caller that gave up, or had no time to begin with, says nothing about
+	// Redis.
+	waited := errors.Is(callerGone, context.DeadlineExceeded) && now.Sub(start) >= s.budgets.length/3
+	if callerGone == nil || waited {
 		s.breaker.unanswered(now)
 	}
 	if callerGone != nil {

@@ -182,6 +182,7 @@ func (postgres) fault(err error) fault {
 		f.stale = true
 	case "57014", // cancelled: by a time-out of the server, if not by the caller
 		"25006", // a standby, which cannot write
+		"26000", // a prepared statement that a pooler has dropped
 		"25P03", // idle in a transaction for too long
 		"55P03": // a lock that was not to be had in time
 		f.kind = store.ErrUnavailable
@@ -293,6 +294,8 @@ func (postgres) lockSchema(ctx context.Context, c conn) error {
 	for _, sql := range []string{
 		"SET LOCAL statement_timeout = 0",
 		"SELECT pg_advisory_xact_lock(" + strconv.FormatInt(schemaLock, 10) + ")",
+		// Behind a change that waits for a long transaction everybody else waits.
+		"SET LOCAL lock_timeout = '10s'",
 	} {
 		if _, err := c.ExecContext(ctx, sql); err != nil {
 			return err

@@ -80,7 +80,7 @@ func unavailable(err error) error {
 // unreachable reports whether the error is one of the way to the database.
 func unreachable(err error) bool {
 	for _, target := range []error{
-		driver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, context.DeadlineExceeded,
+		driver.ErrBadConn, io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, context.DeadlineExceeded, context.Canceled,
 	} {
 		if errors.Is(err, target) {
 			return true

@@ -49,7 +49,7 @@ func (s *Store) count(ctx context.Context, t *store.Table, w store.Where) (int64
 	if err := s.check(t); err != nil {
 		return 0, err
 	}
-	w, err := condition(t, w)
+	w, err := t.CanonicalWhere(w)
 	if err != nil {
 		return 0, err
 	}
@@ -70,7 +70,7 @@ func (s *Store) find(ctx context.Context, t *store.Table, q store.Query) ([]stor
 	if err := s.check(t); err != nil {
 		return nil, err
 	}
-	w, err := condition(t, q.Where)
+	w, err := t.CanonicalWhere(q.Where)
 	if err != nil {
 		return nil, err
 	}

@@ -59,8 +59,8 @@ type Store struct {
 var _ store.Store = (*Store)(nil)
 
 // New returns a store on db, which stays the application's: [Store.Close]
-// leaves it open. Any driver will do that the dialect has: pgx's stdlib or
-// Bun's pgdriver for PostgreSQL, modernc.org/sqlite and others for SQLite.
+// leaves it open. The drivers that are tested are pgx's stdlib for PostgreSQL and
+// modernc.org/sqlite for SQLite, which are those of [Open].
 //
 // Every method of a store on another database than these two fails with
 // [store.ErrInvalid].

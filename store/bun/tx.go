@@ -122,6 +122,9 @@ func (s *Store) joined(ctx context.Context) *openTx {
 
 // read runs fn in the context's transaction, or on the pool.
 func (s *Store) read(ctx context.Context, fn func(conn) error) error {
+	if err := ctx.Err(); err != nil {
+		return err // nothing was sent, and an open transaction goes on
+	}
 	if x := s.joined(ctx); x != nil {
 		return x.use(fn)
 	}
@@ -130,6 +133,9 @@ func (s *Store) read(ctx context.Context, fn func(conn) error) error {
 
 // write is read for a statement that writes.
 func (s *Store) write(ctx context.Context, fn func(conn) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if x := s.joined(ctx); x != nil {
 		return x.use(fn)
 	}

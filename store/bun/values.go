@@ -1,14 +1,10 @@
 package bunstore
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"math"
 	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/ostiary/ostiary/store"
 )
@@ -16,51 +12,6 @@ import (
 // timeLayout is a time as text: what SQLite keeps and what the TypeScript
 // library writes. Text in it sorts by time.
 const timeLayout = "2006-01-02T15:04:05.000Z"
-
-// canonicalRecord returns a copy of r with canonical values that every
-// database can hold.
-func canonicalRecord(t *store.Table, r store.Record) (store.Record, error) {
-	out, err := t.Canonical(r)
-	if err != nil {
-		return nil, err
-	}
-	for name, v := range out {
-		if err := checkValue(v); err != nil {
-			return nil, fmt.Errorf("field %q: %w", name, err)
-		}
-		if at, ok := v.(time.Time); ok && beyond(at) != 0 {
-			return nil, fmt.Errorf("%w: field %q: the year %d is out of range", store.ErrInvalid, name, at.Year())
-		}
-	}
-	return out, nil
-}
-
-// checkValue refuses values that some database cannot hold, before any of them
-// sees one: what it would do ranges from an error to cutting the text short.
-func checkValue(v any) error {
-	switch v := v.(type) {
-	case string:
-		return checkText(v)
-	case []string:
-		for _, s := range v {
-			if err := checkText(s); err != nil {
-				return err
-			}
-		}
-	case json.RawMessage:
-		if !utf8.Valid(v) {
-			return fmt.Errorf("%w: JSON that is no valid UTF-8", store.ErrInvalid)
-		}
-		if hasEscapedNUL(v) {
-			return fmt.Errorf("%w: JSON with a NUL character in it", store.ErrInvalid)
-		}
-	case float64:
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Errorf("%w: %v is no number", store.ErrInvalid, v)
-		}
-	}
-	return nil
-}
 
 // beyond tells whether a time lies before (-1) or after (1) all that can be
 // kept: in text, a year of more digits or with a sign would not sort. A
@@ -73,32 +24,6 @@ func beyond(at time.Time) int {
 		return 1
 	}
 	return 0
-}
-
-func checkText(s string) error {
-	if strings.IndexByte(s, 0) >= 0 {
-		return fmt.Errorf("%w: text with a NUL character in it", store.ErrInvalid)
-	}
-	if !utf8.ValidString(s) {
-		return fmt.Errorf("%w: text that is no valid UTF-8", store.ErrInvalid)
-	}
-	return nil
-}
-
-// hasEscapedNUL reports whether valid JSON holds the escape \u0000, as opposed
-// to an escaped backslash before the letters u0000.
-func hasEscapedNUL(raw []byte) bool {
-	for {
-		i := bytes.IndexByte(raw, '\\')
-		if i < 0 {
-			return false
-		}
-		if bytes.HasPrefix(raw[i+1:], []byte("u0000")) {
-			return true
-		}
-		// In valid JSON a character follows every backslash.
-		raw = raw[i+2:]
-	}
 }
 
 // jsonArray is a list of texts as JSON. A list that is empty is not null, nor

@@ -7,44 +7,13 @@ import (
 	"github.com/ostiary/ostiary/store"
 )
 
-// condition checks a condition and returns it with canonical values.
-func condition(t *store.Table, w store.Where) (store.Where, error) {
-	w, err := t.CanonicalWhere(w)
-	if err != nil {
-		return w, err
-	}
-	return w, checkCondition(t, w)
-}
-
-// guard is condition for statements that write, which have to say what they
-// mean.
+// guard checks the condition of a statement that writes, which has to say what
+// it means.
 func guard(t *store.Table, w store.Where) (store.Where, error) {
 	if w.IsZero() {
 		return w, fmt.Errorf("%w: a write without a condition", store.ErrInvalid)
 	}
-	return condition(t, w)
-}
-
-// checkCondition refuses what databases do not agree on.
-func checkCondition(t *store.Table, w store.Where) error {
-	for _, c := range w.Of {
-		if err := checkCondition(t, c); err != nil {
-			return err
-		}
-	}
-	f := t.Field(w.Field)
-	if f != nil && !ordered(f) && (w.Value != nil || w.Values != nil) {
-		return fmt.Errorf("%w: field %q is %s and is compared with null only", store.ErrInvalid, f.Name, f.Type)
-	}
-	if err := checkValue(w.Value); err != nil {
-		return fmt.Errorf("condition on %q: %w", w.Field, err)
-	}
-	for _, v := range w.Values {
-		if err := checkValue(v); err != nil {
-			return fmt.Errorf("condition on %q: %w", w.Field, err)
-		}
-	}
-	return nil
+	return t.CanonicalWhere(w)
 }
 
 // ordered tells whether values of the field can be compared.

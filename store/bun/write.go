@@ -23,7 +23,7 @@ func (s *Store) create(ctx context.Context, t *store.Table, r store.Record) (sto
 	if err := s.check(t); err != nil {
 		return nil, err
 	}
-	r, err := canonicalRecord(t, r)
+	r, err := t.Canonical(r)
 	if err != nil {
 		return nil, err
 	}
@@ -163,9 +163,9 @@ func (s *Store) add(ctx context.Context, t *store.Table, w store.Where, delta ma
 	return s.returning(ctx, t, st)
 }
 
-// assignments is canonicalRecord for a change of rows that exist.
+// assignments is [store.Table.Canonical] for a change of rows that exist.
 func assignments(t *store.Table, set store.Record) (store.Record, error) {
-	set, err := canonicalRecord(t, set)
+	set, err := t.Canonical(set)
 	if err != nil {
 		return nil, err
 	}

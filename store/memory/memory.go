@@ -41,7 +41,7 @@ func New() *Store {
 func (s *Store) Create(ctx context.Context, t *store.Table, r store.Record) (store.Record, error) {
 	var out store.Record
 	err := s.statement(ctx, "create", t, func(x *tx, tab *table) error {
-		rec, err := canonicalRecord(t, r)
+		rec, err := t.Canonical(r)
 		if err != nil {
 			return err
 		}
@@ -88,7 +88,7 @@ func (s *Store) FindMany(ctx context.Context, t *store.Table, q store.Query) ([]
 func (s *Store) Count(ctx context.Context, t *store.Table, w store.Where) (int64, error) {
 	var n int64
 	err := s.statement(ctx, "count", t, func(_ *tx, tab *table) error {
-		w, err := canonicalWhere(t, w)
+		w, err := t.CanonicalWhere(w)
 		if err != nil {
 			return err
 		}
@@ -105,7 +105,7 @@ func (s *Store) Update(ctx context.Context, t *store.Table, w store.Where, set s
 		if len(set) == 0 {
 			return fmt.Errorf("%w: nothing to write", store.ErrInvalid)
 		}
-		set, err := canonicalRecord(t, set)
+		set, err := t.Canonical(set)
 		if err != nil {
 			return err
 		}
@@ -169,7 +169,7 @@ func (s *Store) Add(ctx context.Context, t *store.Table, w store.Where, delta ma
 		if len(delta) == 0 && len(set) == 0 {
 			return fmt.Errorf("%w: nothing to write", store.ErrInvalid)
 		}
-		set, err := canonicalRecord(t, set)
+		set, err := t.Canonical(set)
 		if err != nil {
 			return err
 		}

@@ -2,13 +2,10 @@ package memory
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/ostiary/ostiary/store"
 )
@@ -94,7 +91,7 @@ func checkQuery(t *store.Table, q store.Query) (store.Where, error) {
 			return store.Where{}, fmt.Errorf("%w: joined field %q is no reference", store.ErrInvalid, name)
 		}
 	}
-	return canonicalWhere(t, q.Where)
+	return t.CanonicalWhere(q.Where)
 }
 
 // ordered reports whether values of the field can be compared.
@@ -105,79 +102,11 @@ func writable(t *store.Table, tab *table, w store.Where) ([]*row, error) {
 	if w.IsZero() {
 		return nil, fmt.Errorf("%w: a write without a condition", store.ErrInvalid)
 	}
-	w, err := canonicalWhere(t, w)
+	w, err := t.CanonicalWhere(w)
 	if err != nil {
 		return nil, err
 	}
 	return tab.match(w), nil
-}
-
-func canonicalRecord(t *store.Table, r store.Record) (store.Record, error) {
-	rec, err := t.Canonical(r)
-	if err != nil {
-		return nil, err
-	}
-	for name, v := range rec {
-		if err := checkValue(v); err != nil {
-			return nil, fmt.Errorf("field %q: %w", name, err)
-		}
-	}
-	return rec, nil
-}
-
-func canonicalWhere(t *store.Table, w store.Where) (store.Where, error) {
-	w, err := t.CanonicalWhere(w)
-	if err != nil {
-		return w, err
-	}
-	return w, checkWhere(t, w)
-}
-
-// checkWhere refuses what CanonicalWhere lets through and databases do not
-// agree on.
-func checkWhere(t *store.Table, w store.Where) error {
-	for _, c := range w.Of {
-		if err := checkWhere(t, c); err != nil {
-			return err
-		}
-	}
-	if f := t.Field(w.Field); f != nil && !ordered(f) && (w.Value != nil || w.Values != nil) {
-		return fmt.Errorf("%w: field %q is %s and is compared with null only", store.ErrInvalid, w.Field, f.Type)
-	}
-	for _, v := range append([]any{w.Value}, w.Values...) {
-		if err := checkValue(v); err != nil {
-			return fmt.Errorf("condition on %q: %w", w.Field, err)
-		}
-	}
-	return nil
-}
-
-// checkValue refuses values that some database cannot hold.
-func checkValue(v any) error {
-	switch v := v.(type) {
-	case string:
-		return checkText(v)
-	case json.RawMessage:
-		return checkText(string(v))
-	case []string:
-		for _, s := range v {
-			if err := checkText(s); err != nil {
-				return err
-			}
-		}
-	case float64:
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Errorf("%w: %v is no finite number", store.ErrInvalid, v)
-		}
-	}
-	return nil
-}
-
-func checkText(s string) error {
-	if strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s) {
-		return fmt.Errorf("%w: text with a NUL or invalid UTF-8", store.ErrInvalid)
-	}
-	return nil
 }
 
 func checkDelta(t *store.Table, delta map[string]int64, set store.Record) error {

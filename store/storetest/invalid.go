@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/ostiary/ostiary/store"
 )
@@ -46,6 +48,9 @@ var badRecords = map[string]store.Record{
 	"text for strings":         {"tags": "a,b"},
 	"anything for strings":     {"tags": []any{"a"}},
 	"function for JSON":        {"settings": func() {}},
+	"NUL within JSON":          {"settings": json.RawMessage(`{"a":"b\u0000"}`)},
+	"a year of five digits":    {"bornAt": time.Date(12000, 1, 1, 0, 0, 0, 0, time.UTC)},
+	"a year before the first":  {"bornAt": time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC)},
 }
 
 var invalidCases = []testCase{
