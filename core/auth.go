@@ -113,17 +113,6 @@ func (a *Auth) checkDisabled(p *problems) {
 	}
 }
 
-func (a *Auth) indexRoutes() {
-	a.exact = map[string]*route{}
-	for _, rt := range a.routes {
-		if strings.Contains(rt.path, ":") {
-			a.patterned = append(a.patterned, rt)
-			continue
-		}
-		a.exact[rt.method+rt.path] = rt
-	}
-}
-
 // isLoopback reports whether an origin is on this machine only.
 func isLoopback(origin string) bool {
 	u, err := url.Parse(origin)

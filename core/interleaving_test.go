@@ -66,6 +66,7 @@ type hookedKV struct {
 	beforeAdd      func(ctx context.Context, key string) error
 	beforeDelete   func(ctx context.Context)
 	beforeSetIf    func(key string)
+	loseSetIf      bool // the write happens, its answer is lost
 	calls          func(op string)
 	members, reads atomic.Int64
 }
@@ -101,7 +102,11 @@ func (s *hookedKV) SetIfExists(ctx context.Context, key string, v []byte, ttl ti
 	if s.beforeSetIf != nil {
 		s.beforeSetIf(key)
 	}
-	return s.Storage.SetIfExists(ctx, key, v, ttl)
+	ok, err := s.Storage.SetIfExists(ctx, key, v, ttl)
+	if s.loseSetIf && err == nil {
+		return false, secondary.ErrUnavailable
+	}
+	return ok, err
 }
 
 func (s *hookedKV) AddMember(ctx context.Context, key, member string, until time.Time) error {
@@ -204,6 +209,24 @@ func TestASessionIssuedDuringRevokeAllIsListed(t *testing.T) {
 	}
 	if len(list) == 0 && alive(a, t, thief.Cookie(sessionCookie)) {
 		t.Error("a session is alive, in no list, and RevokeAll cannot end it")
+	}
+}
+
+func TestASessionWhoseExtensionIsUnknownStaysRevocable(t *testing.T) {
+	t.Parallel()
+	kv := &hookedKV{}
+	a := newApp(t, withKV(t, kv))
+	b := a.signUp(t, "a@b.com")
+	id := b.Get("/api/auth/get-session").Text("user", "id")
+	a.clock.Advance(25 * time.Hour)
+	kv.loseSetIf = true
+	b.Get("/api/auth/get-session").Want(200)
+	kv.loseSetIf = false
+	if err := a.Sessions().RevokeAll(t.Context(), id, nil); err != nil {
+		t.Fatal(err)
+	}
+	if alive(a, t, b.Cookie(sessionCookie)) {
+		t.Error("RevokeAll returned nil, the session is alive")
 	}
 }
 

@@ -3,7 +3,6 @@ package core
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/ostiary/ostiary/ratelimit"
 	"github.com/ostiary/ostiary/store"
@@ -101,54 +100,6 @@ func compileHooks(hooks []Hook, p *problems) []hook {
 		out = append(out, hook{h, pattern})
 	}
 	return out
-}
-
-func compileRoutes(endpoints []EndpointDef, p *problems) (routes []*route, byEndpoint map[EndpointDef]*route) {
-	byEndpoint = map[EndpointDef]*route{}
-	for _, e := range endpoints {
-		if e == nil {
-			p.addf("Plugins: an endpoint is nil")
-			continue
-		}
-		rt, err := e.compile()
-		if err != nil {
-			p.addf("Plugins: %w", err)
-			continue
-		}
-		if other := conflict(routes, rt); other != nil {
-			p.addf("Plugins: endpoint %s %s: %s %s exists already", rt.method, rt.path, other.method, other.path)
-			continue
-		}
-		routes = append(routes, rt)
-		byEndpoint[e] = rt
-	}
-	return routes, byEndpoint
-}
-
-// conflict returns a route that some path would reach as well as rt. A path
-// without parameters is no conflict with one that has them: it goes first.
-func conflict(routes []*route, rt *route) *route {
-	segments := strings.Split(rt.path, "/")
-	for _, other := range routes {
-		if other.method != rt.method {
-			continue
-		}
-		if other.path == rt.path {
-			return other
-		}
-		theirs := strings.Split(other.path, "/")
-		if len(theirs) != len(segments) || !strings.Contains(rt.path, ":") || !strings.Contains(other.path, ":") {
-			continue
-		}
-		same := true
-		for i := range segments {
-			same = same && (segments[i] == theirs[i] || strings.HasPrefix(segments[i], ":") || strings.HasPrefix(theirs[i], ":"))
-		}
-		if same {
-			return other
-		}
-	}
-	return nil
 }
 
 // wrongSchema words a schema's error for the configuration's reader.

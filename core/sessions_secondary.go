@@ -107,8 +107,11 @@ func (h *secondarySessions) extend(ctx context.Context, session, user store.Reco
 		return false, err
 	}
 	alive, err := h.write(ctx, extended, user)
-	if err != nil || !alive {
-		return false, errors.Join(err, h.kv.removeMember(ctx, userSessionsKey(userID), hash))
+	if err != nil {
+		return false, err // it may be written all the same, so it stays listed
+	}
+	if !alive {
+		return false, h.kv.removeMember(ctx, userSessionsKey(userID), hash)
 	}
 	return h.refreshUser(ctx, extended, user)
 }
