@@ -109,8 +109,14 @@ func TestRedisDown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			address, proxy := proxied(t, testenv.Redis(t))
-			h := application(newAuth(t, config(memory.New(), openRedis(t, address, testenv.Prefix(t)))))
+			st, prefix := memory.New(), testenv.Prefix(t)
+			h := application(newAuth(t, config(st, patiently(t, address, prefix))))
 			b := signUp(t, h, "a@b.com")
+			if name == "hanging" {
+				// A second engine on the same storage, which does not wait for long.
+				h = application(newAuth(t, config(st, openRedis(t, address, prefix))))
+				b = b.On(h)
+			}
 
 			fault(proxy)
 			wantUnavailable(t, b)

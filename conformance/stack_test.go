@@ -76,6 +76,16 @@ func patient(url, prefix string) (*redisstorage.Storage, error) {
 		redisstorage.WithPrefix(prefix), redisstorage.WithTimeout(patience))
 }
 
+func patiently(t *testing.T, url, prefix string) secondary.Storage {
+	t.Helper()
+	s, err := patient(url, prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
 func openRedis(t *testing.T, url, prefix string) secondary.Storage {
 	t.Helper()
 	s, err := redisstorage.Open(url, redisstorage.WithPrefix(prefix))
@@ -100,12 +110,7 @@ func stacks() []stack {
 			return s
 		}},
 		{"postgres and redis", postgres, func(t *testing.T) secondary.Storage {
-			s, err := patient(testenv.Redis(t), testenv.Prefix(t))
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = s.Close() })
-			return s
+			return patiently(t, testenv.Redis(t), testenv.Prefix(t))
 		}},
 	}
 }
