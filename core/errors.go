@@ -97,7 +97,6 @@ var (
 	ErrUpdateUser        = newError(http.StatusUnprocessableEntity, "FAILED_TO_UPDATE_USER", "Failed to update user")
 	ErrNoCredential      = newError(http.StatusBadRequest, "CREDENTIAL_ACCOUNT_NOT_FOUND", "Credential account not found")
 	ErrEmailNotUpdatable = newError(http.StatusBadRequest, "EMAIL_CAN_NOT_BE_UPDATED", "Email can not be updated")
-	ErrGetSession        = newError(http.StatusUnauthorized, "FAILED_TO_GET_SESSION", "Failed to get session")
 )
 
 func newError(status int, code, message string) *Error {

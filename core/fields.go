@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/ostiary/ostiary/internal/input"
 	"github.com/ostiary/ostiary/store"
 )
 
@@ -19,7 +20,7 @@ func inputFields(t *store.Table, sent map[string]any, creating bool) (map[string
 		v, given := sent[f.Name]
 		if !f.Input {
 			hasDefault := f.Default != nil || f.DefaultFunc != nil
-			if given && truthy(v) && (!creating || !hasDefault) {
+			if given && input.IsTruthy(v) && (!creating || !hasDefault) {
 				return nil, ErrFieldNotAllowed.withMessage("%s is not allowed to be set", f.Name)
 			}
 			continue
@@ -94,22 +95,6 @@ func fromJSON(t store.Type, v any) (any, bool) {
 	}
 	value, err := t.Canonical(v)
 	return value, err == nil
-}
-
-// truthy is what JavaScript takes for true; the wire protocol refuses a
-// forbidden field only then.
-func truthy(v any) bool {
-	switch v := v.(type) {
-	case nil:
-		return false
-	case bool:
-		return v
-	case string:
-		return v != ""
-	case float64:
-		return v != 0 && !math.IsNaN(v)
-	}
-	return true
 }
 
 // missingDefaults are the values of additional fields that a new row would

@@ -2,7 +2,6 @@ package core
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -57,7 +56,7 @@ func (a *Auth) Limit(ctx context.Context, h http.Header, rule ratelimit.Rule, r 
 	rule.Method, rule.Path = "", ""
 	res, err := a.limiter.AllowRule(ctx, rule, r, route)
 	if err != nil {
-		return errors.Join(ErrUnavailable, err)
+		return err
 	}
 	return a.limited(h, res)
 }

@@ -9,6 +9,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/ostiary/ostiary/internal/input"
 )
 
 // originPolicy decides which origins may send requests and where redirects may
@@ -255,7 +257,7 @@ func (o *originPolicy) checkTargets(r *Request) error {
 	for _, members := range []map[string]any{r.Body(), r.source.Query} {
 		for _, m := range redirectMembers {
 			value, ok := members[m.member]
-			if !ok || !truthy(value) {
+			if !ok || !input.IsTruthy(value) {
 				continue // nothing to go to; validation says what it thinks of it
 			}
 			target, isText := value.(string)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/ostiary/ostiary/internal/input"
 	"github.com/ostiary/ostiary/store"
 )
 
@@ -30,7 +31,7 @@ func (a *Auth) UpdateUser(ctx context.Context, in UpdateUserInput) (*Reply[Statu
 
 func doUpdateUser(ctx context.Context, r *Request, in UpdateUserInput) (Status, error) {
 	a := r.auth
-	if truthy(in.Email) {
+	if input.IsTruthy(in.Email) {
 		return Status{}, ErrEmailNotUpdatable
 	}
 	fields, err := inputFields(a.Users().table(), in.Fields, false)

@@ -161,7 +161,7 @@ func (d *decoder) value(v *value, raw any, dst reflect.Value) {
 		}
 		d.expected("boolean", raw)
 	case truthy:
-		dst.SetBool(isTruthy(raw))
+		dst.SetBool(IsTruthy(raw))
 	case integer:
 		d.integer(raw, dst)
 	case number:
@@ -243,8 +243,9 @@ func finite(raw any) (float64, bool) {
 	return 0, false
 }
 
-// isTruthy is JavaScript's Boolean(raw).
-func isTruthy(raw any) bool {
+// IsTruthy reports what JavaScript takes for true: Boolean(raw). The wire
+// protocol asks it where a member may be there and say nothing.
+func IsTruthy(raw any) bool {
 	switch v := raw.(type) {
 	case nil, undefined:
 		return false
