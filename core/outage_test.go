@@ -17,7 +17,8 @@ import (
 // downStore is a store whose database does not answer while down is set.
 type downStore struct {
 	store.Store
-	down bool
+	down     bool
+	readOnly bool // no row can be deleted
 }
 
 func (d *downStore) FindOne(ctx context.Context, t *store.Table, q store.Query) (store.Record, error) {
@@ -25,6 +26,31 @@ func (d *downStore) FindOne(ctx context.Context, t *store.Table, q store.Query) 
 		return nil, fmt.Errorf("dial tcp 10.1.2.3:5432: %w", store.ErrUnavailable)
 	}
 	return d.Store.FindOne(ctx, t, q)
+}
+
+func (d *downStore) Delete(ctx context.Context, t *store.Table, w store.Where) (int64, error) {
+	if d.readOnly {
+		return 0, store.ErrUnavailable
+	}
+	return d.Store.Delete(ctx, t, w)
+}
+
+func TestARevocationThatCannotBeDoneIsNotAcknowledged(t *testing.T) {
+	t.Parallel()
+	s := &downStore{Store: memory.New()}
+	a := newApp(t, func(c *core.Config) { c.Store = s })
+	b := a.signUp(t, "a@b.com")
+	s.readOnly = true
+	for _, path := range []string{"sign-out", "revoke-sessions", "revoke-other-sessions"} {
+		if res := b.Post("/api/auth/"+path, m{}).WantCode(503, "SERVICE_UNAVAILABLE"); len(res.SetCookies()) > 0 {
+			t.Errorf("%s: cookies %q", path, res.SetCookies())
+		}
+	}
+	s.readOnly = false
+	if b.Get("/api/auth/get-session").Body == "null" {
+		t.Error("the session has ended")
+	}
+	b.Post("/api/auth/sign-out", m{}).Want(200)
 }
 
 func TestAnOutageIsLoggedOnceAnInterval(t *testing.T) {

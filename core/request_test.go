@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ostiary/ostiary/core"
+	"github.com/ostiary/ostiary/internal/browser"
 )
 
 const jsonType = "application/json"
@@ -107,6 +108,26 @@ func TestUnknownRoutesAreNotFound(t *testing.T) {
 			b.Do(method, "/api/auth"+route.Path, "", nil).Want(404)
 		}
 	}
+}
+
+// A framework may decode a path before it matches it, or let a parameter hold
+// more than one segment. The route that it picks then is not served.
+func TestARouteServesNoOtherSpellingOfItsPath(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, withPlugins(newNotes()))
+	for _, route := range a.Routes() {
+		if route.Method != http.MethodGet || (route.Path != "/ok" && route.Path != "/notes/:id") {
+			continue
+		}
+		b := browser.New(t, route)
+		for _, path := range []string{"/api/auth/%6fk", "/api/%61uth/ok", "/api/auth/ok/", "/api/auth//ok", "/api/auth/notes/1/2", "/api/auth/notes/", "/ok"} {
+			if res := b.Get(path); res.Status != 404 {
+				t.Errorf("%s serves %s: %d %s", route.Path, path, res.Status, res.Body)
+			}
+		}
+	}
+	b := a.browser(t)
+	b.Get("/api/auth/ok").Want(200)
 }
 
 func TestOriginsAreChecked(t *testing.T) {

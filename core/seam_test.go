@@ -122,6 +122,34 @@ func TestAPanicInACallFromGoWithdrawsTheSession(t *testing.T) {
 	}
 }
 
+// An entrance of a plugin that knows nothing of deletions.
+func TestNoEntranceIssuesASessionForADeletedUser(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, home func(*core.Config)) {
+		a := newApp(t, home, withPlugins(plug{"entrance", func(r *core.Registry) {
+			r.Endpoints(&core.Endpoint[core.Nothing, core.Status]{
+				Method: "POST", Path: "/enter", SignsIn: true,
+				Do: func(ctx context.Context, r *core.Request, _ core.Nothing) (core.Status, error) {
+					user, err := r.Auth().Users().ByEmail(ctx, "a@b.com")
+					if err != nil {
+						return core.Status{}, err
+					}
+					if err := r.Auth().Users().Delete(ctx, user.ID); err != nil {
+						return core.Status{}, err
+					}
+					_, err = r.Auth().Sessions().Issue(ctx, r, user, true)
+					return core.Status{Status: true}, err
+				},
+			})
+		}}))
+		a.signUp(t, "a@b.com")
+		b := a.browser(t)
+		if res := b.Post("/api/auth/enter", m{}); res.Status == 200 || len(res.SetCookies()) > 0 {
+			t.Errorf("%d %s, cookies %q", res.Status, res.Body, res.SetCookies())
+		}
+	})
+}
+
 func TestTwoEnginesInOneRequest(t *testing.T) {
 	t.Parallel()
 	a := newApp(t)

@@ -147,7 +147,24 @@ func TestUnrememberedSessionsAreNeverExtended(t *testing.T) {
 	}
 }
 
-func TestParallelRefreshesExtendOnce(t *testing.T) {
+func TestParallelRefreshesExtendARowOnce(t *testing.T) {
+	t.Parallel()
+	s := &countingStore{Store: memory.New()}
+	a := newApp(t, func(c *core.Config) { c.Store = s })
+	b := a.signUp(t, "a@b.com")
+	a.clock.Advance(25 * time.Hour)
+	var wg sync.WaitGroup
+	for range 50 {
+		c := b.Clone()
+		wg.Go(func() { c.Get("/api/auth/get-session").Want(200) })
+	}
+	wg.Wait()
+	if n := s.extended.Load(); n != 1 {
+		t.Errorf("%d extensions, want 1", n)
+	}
+}
+
+func TestParallelRefreshesAllSucceed(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, home func(*core.Config)) {
 		a := newApp(t, home)
@@ -269,9 +286,12 @@ func TestListingSessionsNeedsAFreshOne(t *testing.T) {
 // countingStore counts what reaches a store.
 type countingStore struct {
 	store.Store
-	calls atomic.Int64
-	// find runs after a row has been found.
+	calls    atomic.Int64
+	extended atomic.Int64 // sessions
+	// found runs after a session's row has been found.
 	found func()
+	// swap replaces the row of a session that was found.
+	swap func(store.Record) store.Record
 }
 
 func (c *countingStore) FindOne(ctx context.Context, t *store.Table, q store.Query) (store.Record, error) {
@@ -279,6 +299,9 @@ func (c *countingStore) FindOne(ctx context.Context, t *store.Table, q store.Que
 	row, err := c.Store.FindOne(ctx, t, q)
 	if c.found != nil && t.Name == core.TableSession {
 		c.found()
+	}
+	if c.swap != nil && t.Name == core.TableSession {
+		row = c.swap(row)
 	}
 	return row, err
 }
@@ -295,7 +318,27 @@ func (c *countingStore) Count(ctx context.Context, t *store.Table, w store.Where
 
 func (c *countingStore) Update(ctx context.Context, t *store.Table, w store.Where, set store.Record) (int64, error) {
 	c.calls.Add(1)
-	return c.Store.Update(ctx, t, w, set)
+	n, err := c.Store.Update(ctx, t, w, set)
+	if t.Name == core.TableSession {
+		c.extended.Add(n)
+	}
+	return n, err
+}
+
+// A driver that mixes up its answers must sign nobody in as somebody else.
+func TestTheRowOfAnotherSessionIsRefused(t *testing.T) {
+	t.Parallel()
+	s := &countingStore{Store: memory.New()}
+	a := newApp(t, func(c *core.Config) { c.Store = s })
+	victim, other := a.signUp(t, "victim@b.com"), a.signUp(t, "other@b.com")
+	var row store.Record
+	s.swap = func(r store.Record) store.Record { row = r; return r }
+	victim.Get("/api/auth/get-session").Want(200)
+	s.swap = func(store.Record) store.Record { return row }
+	res := other.Get("/api/auth/get-session").WantCode(503, "SERVICE_UNAVAILABLE")
+	if len(res.SetCookies()) > 0 {
+		t.Errorf("cookies were changed: %q", res.SetCookies())
+	}
 }
 
 // countingSecondary counts what reaches a secondary storage.

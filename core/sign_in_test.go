@@ -7,6 +7,7 @@ import (
 
 	"github.com/ostiary/ostiary/core"
 	"github.com/ostiary/ostiary/store"
+	"github.com/ostiary/ostiary/store/memory"
 )
 
 func TestSignInAnswersAsTheWireProtocolSays(t *testing.T) {
@@ -42,7 +43,8 @@ func TestSignInAnswersAsTheWireProtocolSays(t *testing.T) {
 
 func TestSignInRefusalsDoNotTellWhoExists(t *testing.T) {
 	t.Parallel()
-	a := newApp(t)
+	s := &countingStore{Store: memory.New()}
+	a := newApp(t, func(c *core.Config) { c.Store = s })
 	a.signUp(t, "a@b.com")
 	if _, err := a.Users().Create(t.Context(), core.NewUser{Name: "x", Email: "oauth@b.com"}); err != nil {
 		t.Fatal(err)
@@ -50,6 +52,7 @@ func TestSignInRefusalsDoNotTellWhoExists(t *testing.T) {
 	var first string
 	for _, email := range []string{"nobody@b.com", "a@b.com", "oauth@b.com"} {
 		before := a.PasswordStats().Total
+		s.calls.Store(0)
 		res := a.browser(t).Post("/api/auth/sign-in/email", m{"email": email, "password": "wrong password"})
 		res.WantCode(401, "INVALID_EMAIL_OR_PASSWORD")
 		if first == "" {
@@ -60,6 +63,9 @@ func TestSignInRefusalsDoNotTellWhoExists(t *testing.T) {
 		}
 		if n := a.PasswordStats().Total - before; n != 1 {
 			t.Errorf("%s: %d hashes were computed, want 1 as for everybody", email, n)
+		}
+		if n := s.calls.Load(); n != 2 {
+			t.Errorf("%s: %d calls of the store, want 2 as for everybody", email, n)
 		}
 	}
 	a.browser(t).Post("/api/auth/sign-in/email", m{"email": "not an address", "password": "x"}).WantCode(400, "INVALID_EMAIL")
