@@ -65,7 +65,7 @@ func New(cfg Config) (*Auth, error) {
 	tables := append(coreTables(),
 		store.Table{Name: TableUser, Fields: cfg.UserFields},
 		store.Table{Name: TableSession, Fields: cfg.SessionFields})
-	schema, err := store.NewSchema(cfg.Naming, append(tables, plugins.tables...)...)
+	schema, err := store.NewSchema(cfg.Naming, cfg.IDs, append(tables, plugins.tables...)...)
 	if err != nil {
 		p = append(p, wrongSchema(err))
 	}
@@ -92,9 +92,7 @@ func New(cfg Config) (*Auth, error) {
 	if !a.cookies.secure && !isLoopback(origin) {
 		a.log.Warn("BaseURL is plain http: cookies are sent in the clear", slog.String("BaseURL", cfg.BaseURL))
 	}
-	a.db = &Database{store: cfg.Store, schema: schema, timeout: cfg.StoreTimeout, newID: func() (string, error) {
-		return randomText(cfg.Rand, idLength)
-	}}
+	a.db = &Database{store: cfg.Store, schema: schema, timeout: cfg.StoreTimeout, random: cfg.Rand}
 	a.sessions = &Sessions{auth: a, home: &databaseSessions{a.db}}
 	if cfg.Secondary != nil {
 		a.kv = &keyValues{storage: cfg.Secondary, timeout: cfg.SecondaryTimeout}

@@ -53,6 +53,8 @@ type Config struct {
 	Secondary secondary.Storage
 	// Naming names tables and columns; the zero value is [store.SnakePlural].
 	Naming store.Naming
+	// IDs is how new rows get their ids; the zero value is [store.RandomIDs].
+	IDs store.IDs
 	// UserFields and SessionFields are additional fields of these tables.
 	UserFields    []*store.Field
 	SessionFields []*store.Field

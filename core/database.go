@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -19,7 +20,7 @@ type Database struct {
 	store   store.Store
 	schema  *store.Schema
 	timeout time.Duration
-	newID   func() (string, error)
+	random  io.Reader
 }
 
 // Schema is the merged description of all tables.
@@ -74,8 +75,8 @@ func (d *Database) complete(t *store.Table, r store.Record) (store.Record, error
 	if r == nil {
 		r = store.Record{}
 	}
-	if _, ok := r[store.ID]; !ok {
-		id, err := d.newID()
+	if _, ok := r[store.ID]; !ok && !d.schema.IDs().ByDatabase() {
+		id, err := d.newID(t)
 		if err != nil {
 			return nil, fmt.Errorf("make an id: %w", err)
 		}
@@ -90,6 +91,10 @@ func (d *Database) complete(t *store.Table, r store.Record) (store.Record, error
 		}
 	}
 	return r, nil
+}
+
+func (d *Database) newID(t *store.Table) (string, error) {
+	return d.schema.IDs().New(d.random, t.Name)
 }
 
 func defaultOf(f *store.Field) any {

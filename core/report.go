@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ostiary/ostiary/internal/password"
+	"github.com/ostiary/ostiary/internal/random"
 	"github.com/ostiary/ostiary/secondary"
 )
 
@@ -42,7 +43,7 @@ func (a *Auth) Report(ctx context.Context, h http.Header, err error) *Error {
 	}
 	id := h.Get("X-Request-Id")
 	if id == "" {
-		if generated, err := randomText(a.cfg.Rand, 16); err == nil {
+		if generated, err := random.Text(a.cfg.Rand, 16); err == nil {
 			id = generated
 			h.Set("X-Request-Id", id)
 		}

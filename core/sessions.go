@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ostiary/ostiary/internal/random"
 	"github.com/ostiary/ostiary/store"
 )
 
@@ -52,7 +53,7 @@ type Sessions struct {
 // browser.
 func (s *Sessions) Issue(ctx context.Context, r *Request, user *User, remember bool) (*Identity, error) {
 	a := s.auth
-	token, err := randomText(a.cfg.Rand, tokenLength)
+	token, err := random.Text(a.cfg.Rand, tokenLength)
 	if err != nil {
 		return nil, err
 	}

@@ -120,7 +120,7 @@ func (a *Auth) pretendSignUp(in SignUpEmailInput, given map[string]any) (*SignUp
 	if err != nil {
 		return nil, err
 	}
-	id, err := a.db.newID()
+	id, err := a.db.newID(t)
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func snake(s string) string {
 // tables need it.
 func plural(s string) string {
 	switch {
-	case s == "":
+	case s == "", s == "jwks", strings.HasSuffix(s, "_jwks"): // already more than one
 		return s
 	case strings.HasSuffix(s, "s"), strings.HasSuffix(s, "x"), strings.HasSuffix(s, "ch"), strings.HasSuffix(s, "sh"):
 		return s + "es"

@@ -85,12 +85,12 @@ func TestANamingThatMakesNamesNoDatabaseTakesIsRefused(t *testing.T) {
 	for _, bad := range []string{"", "a b", `a"b`, "a;b", "1a", "ä"} {
 		n := store.BetterAuth()
 		n.Tables = map[string]string{"user": bad}
-		if _, err := store.NewSchema(n, table("user")); err == nil {
+		if _, err := store.NewSchema(n, store.IDs{}, table("user")); err == nil {
 			t.Errorf("a table named %q is accepted", bad)
 		}
 		n = store.BetterAuth()
 		n.Columns = map[string]string{"user.name": bad}
-		if _, err := store.NewSchema(n, table("user", text("name"))); err == nil {
+		if _, err := store.NewSchema(n, store.IDs{}, table("user", text("name"))); err == nil {
 			t.Errorf("a column named %q is accepted", bad)
 		}
 	}

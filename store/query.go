@@ -1,6 +1,9 @@
 package store
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // DefaultLimit is how many rows [Store.FindMany] returns at most when the
 // query does not say.
@@ -27,6 +30,28 @@ type Query struct {
 	// [Reference.As] name: FindOne on "session" with Join "userId" gives
 	// rec["user"]. Limit and Offset count rows of the table itself.
 	Join []string
+	// Children are further tables whose rows that refer to the row are returned
+	// with it, in the same statement: FindOne on "user" with
+	// Children{{Table: "account"}} gives rec["account"]. Limit and Offset count
+	// rows of the table itself here too.
+	Children []Children
+}
+
+// Children asks for the rows of another table that refer to the row found.
+//
+// They are a []Record, empty where there are none. Where the reference field
+// is unique there is one at most, and it is a Record or nil.
+type Children struct {
+	// Table is the logical name of the table that refers to the one queried.
+	Table string
+	// Field is its reference field. It may be empty if only one refers here.
+	Field string
+	// As is the name of the rows in the Record. Empty: Table.
+	As string
+	// Sort orders the rows of each parent. Without it they come by id.
+	Sort []Sort
+	// Limit is the most rows for each parent: 0 is [DefaultLimit], [NoLimit] all.
+	Limit int
 }
 
 // Sort orders by one field.
@@ -133,11 +158,117 @@ func anys[T any](vs []T) []any {
 	return out
 }
 
+// CanonicalQuery checks the query against the table and returns it with its
+// condition in canonical form (see [Table.CanonicalWhere]) and everything that
+// may be left out of Children filled in, except for Limit. A field, reference
+// or table that does not exist, a sort by what has no order, a negative offset
+// and a name that two joins share are [ErrInvalid]. Stores call it on what they
+// are given.
+func (t *Table) CanonicalQuery(q Query) (Query, error) {
+	if q.Offset < 0 || q.Limit < NoLimit {
+		return Query{}, fmt.Errorf("%w: offset %d, limit %d", ErrInvalid, q.Offset, q.Limit)
+	}
+	for _, name := range q.Select {
+		if t.Field(name) == nil {
+			return Query{}, fmt.Errorf("%w: table %q has no field %q", ErrInvalid, t.Name, name)
+		}
+	}
+	if err := t.checkSort(q.Sort); err != nil {
+		return Query{}, err
+	}
+	for _, name := range q.Join {
+		if f := t.Field(name); f == nil || f.References == nil {
+			return Query{}, fmt.Errorf("%w: table %q has no reference %q to join", ErrInvalid, t.Name, name)
+		}
+	}
+	if len(q.Children) > 0 {
+		children, err := t.canonicalChildren(q)
+		if err != nil {
+			return Query{}, err
+		}
+		q.Children = children
+	}
+	var err error
+	q.Where, err = t.CanonicalWhere(q.Where)
+	return q, err
+}
+
+func (t *Table) checkSort(by []Sort) error {
+	for _, s := range by {
+		if f := t.Field(s.Field); f == nil || !f.Ordered() {
+			return fmt.Errorf("%w: table %q cannot be sorted by %q", ErrInvalid, t.Name, s.Field)
+		}
+	}
+	return nil
+}
+
+func (t *Table) canonicalChildren(q Query) ([]Children, error) {
+	taken := map[string]bool{}
+	for _, name := range q.Join {
+		taken[t.Field(name).References.As] = true
+	}
+	out := slices.Clone(q.Children)
+	for i := range out {
+		c := &out[i]
+		child := t.schema.Table(c.Table)
+		if child == nil {
+			return nil, fmt.Errorf("%w: there is no table %q whose rows could be joined", ErrInvalid, c.Table)
+		}
+		f, err := t.referrer(child, c.Field)
+		if err != nil {
+			return nil, err
+		}
+		c.Field = f.Name
+		if c.As == "" {
+			c.As = c.Table
+		}
+		if t.Field(c.As) != nil || taken[c.As] {
+			return nil, fmt.Errorf("%w: rows of %q join %q as %q, which is taken; set As", ErrInvalid, c.Table, t.Name, c.As)
+		}
+		taken[c.As] = true
+		if c.Limit < NoLimit {
+			return nil, fmt.Errorf("%w: limit %d", ErrInvalid, c.Limit)
+		}
+		if err := child.checkSort(c.Sort); err != nil {
+			return nil, err
+		}
+		if len(c.Sort) == 0 {
+			c.Sort = []Sort{{Field: ID}}
+		}
+	}
+	return out, nil
+}
+
+// referrer is the field of child that refers to the table: the one named, or
+// the only one.
+func (t *Table) referrer(child *Table, name string) (*Field, error) {
+	var found *Field
+	for _, f := range child.Fields {
+		if f.References == nil || f.References.table != t || name != "" && f.Name != name {
+			continue
+		}
+		if found != nil {
+			return nil, fmt.Errorf("%w: both %q and %q of %q refer to %q; say which is meant", ErrInvalid, found.Name, f.Name, child.Name, t.Name)
+		}
+		found = f
+	}
+	switch {
+	case found != nil:
+		return found, nil
+	case name != "":
+		return nil, fmt.Errorf("%w: field %q of %q does not refer to %q", ErrInvalid, name, child.Name, t.Name)
+	}
+	return nil, fmt.Errorf("%w: no field of %q refers to %q", ErrInvalid, child.Name, t.Name)
+}
+
 // CanonicalWhere checks the condition against the table and returns it with every
 // value in canonical form (see [Type.Canonical]). Unknown fields, unknown
 // operators, values of the wrong type, and a JSON or Strings field compared
 // with anything but null are [ErrInvalid]. Stores call it on what they are
 // given.
+//
+// Text that cannot be an id of the schema's kind is equal to no id: a condition
+// with it is replaced by one that says so.
 func (t *Table) CanonicalWhere(w Where) (Where, error) {
 	switch w.Op {
 	case opNone, OpAll:
@@ -196,5 +327,40 @@ func (t *Table) CanonicalWhere(w Where) (Where, error) {
 	if err != nil {
 		return Where{}, fmt.Errorf("field %q of %q: %w", w.Field, t.Name, err)
 	}
+	if f.id > TextID {
+		return w.canonicalID(f.id), nil
+	}
 	return w, nil
+}
+
+// canonicalID is the condition on a field with ids of a kind that not every
+// text is.
+func (w Where) canonicalID(kind IDKind) Where {
+	switch w.Op {
+	case OpIn, OpNotIn:
+		w.Insensitive = false
+		var valid []any
+		for _, v := range w.Values {
+			if id, ok := kind.canonical(v.(string)); ok {
+				valid = append(valid, id)
+			}
+		}
+		w.Values = valid
+	case OpEq, OpNe, OpLt, OpLte, OpGt, OpGte:
+		w.Insensitive = false
+		text, isText := w.Value.(string)
+		if !isText {
+			return w // null
+		}
+		id, ok := kind.canonical(text)
+		switch {
+		case ok:
+			w.Value = id
+		case w.Op == OpNe:
+			return All()
+		default:
+			return Or()
+		}
+	}
+	return w
 }

@@ -24,7 +24,8 @@ import (
 //	time.Time        [Time], in UTC with whole milliseconds
 //	json.RawMessage  [JSON]
 //	[]string         [Strings]
-//	Record           a row joined by [Query.Join], or nil where there is none
+//	Record           a row joined by [Query.Join] or [Query.Children], or nil where there is none
+//	[]Record         the rows joined by [Query.Children]
 //
 // Use [Table.Canonical] to bring values into this form. Columns that the
 // database has and the schema does not are left alone and never returned.
@@ -44,6 +45,12 @@ func (r Record) Clone() Record {
 			c[k] = slices.Clone(v)
 		case Record:
 			c[k] = v.Clone()
+		case []Record:
+			rows := make([]Record, len(v))
+			for i, row := range v {
+				rows[i] = row.Clone()
+			}
+			c[k] = rows
 		}
 	}
 	return c
@@ -63,6 +70,10 @@ func (r Record) Time(field string) time.Time { t, _ := r[field].(time.Time); ret
 
 // Record returns the row joined under the name, or nil when there is none.
 func (r Record) Record(name string) Record { j, _ := r[name].(Record); return j }
+
+// Records returns the rows joined under the name by [Query.Children], or nil
+// when they were not asked for.
+func (r Record) Records(name string) []Record { rows, _ := r[name].([]Record); return rows }
 
 // Precision is how fine a [Time] is kept: the coarsest among the databases
 // and what the wire protocol carries.
@@ -162,7 +173,8 @@ func (t Type) convert(v any) (any, error) {
 // Canonical returns a copy of r with every value in the form that its field's
 // type asks for (see [Type.Canonical]). A field that the table does not have
 // is [ErrInvalid], and so is a time before the year 0 or after 9999, which has
-// no text that sorts. Stores call it on what they are given.
+// no text that sorts, and text in a field of ids that is none of the schema's
+// [IDKind]. Stores call it on what they are given.
 func (t *Table) Canonical(r Record) (Record, error) {
 	out := make(Record, len(r))
 	for name, v := range r {
@@ -176,6 +188,13 @@ func (t *Table) Canonical(r Record) (Record, error) {
 		}
 		if at, ok := c.(time.Time); ok && (at.Year() < 0 || at.Year() > 9999) {
 			return nil, fmt.Errorf("field %q of %q: %w: the year %d is out of range", name, t.Name, ErrInvalid, at.Year())
+		}
+		if text, ok := c.(string); ok && f.id > TextID {
+			id, ok := f.id.canonical(text)
+			if !ok {
+				return nil, fmt.Errorf("field %q of %q: %w: %q is no id of kind %s", name, t.Name, ErrInvalid, text, f.id)
+			}
+			c = id
 		}
 		out[name] = c
 	}

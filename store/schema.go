@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // Type is what a field holds.
@@ -64,10 +65,18 @@ type Field struct {
 	References *Reference
 
 	column string
+	id     IDKind
 }
 
 // DBName is the column's name in the database.
 func (f *Field) DBName() string { return f.column }
+
+// IDKind is how the database keeps the field if it is an id or refers to one,
+// and 0 for any other.
+func (f *Field) IDKind() IDKind { return f.id }
+
+// Ordered tells whether values of the field can be compared and sorted.
+func (f *Field) Ordered() bool { return f.Type != JSON && f.Type != Strings }
 
 // OnDelete says what becomes of a row when the row it refers to is deleted.
 type OnDelete uint8
@@ -117,6 +126,10 @@ type Table struct {
 // DBName is the table's name in the database.
 func (t *Table) DBName() string { return t.name }
 
+// DBSchema is the schema, or database, that qualifies the table's name in the
+// database; empty where the connection decides. See [Naming.Schema].
+func (t *Table) DBSchema() string { return t.schema.dbSchema }
+
 // Schema is the schema that the table is part of, nil for a declared table
 // that no schema holds yet.
 func (t *Table) Schema() *Schema { return t.schema }
@@ -134,6 +147,12 @@ type Naming struct {
 	// "table.field" to name.
 	Tables  map[string]string
 	Columns map[string]string
+	// Prefix stands before every table name but those of Tables: "auth_".
+	Prefix string
+	// Schema is the PostgreSQL or SQL Server schema, or the MySQL database, that
+	// holds the tables. It has to exist. Empty: where the connection looks
+	// first. A database that has nothing of the kind refuses any other.
+	Schema string
 }
 
 // SnakePlural names tables and columns as Go and SQL people expect:
@@ -160,9 +179,9 @@ func (n Naming) tableName(t string) string {
 		return name
 	}
 	if n.Table == nil {
-		return t
+		return n.Prefix + t
 	}
-	return n.Table(t)
+	return n.Prefix + n.Table(t)
 }
 
 func (n Naming) columnName(t, f string) string {
@@ -178,9 +197,14 @@ func (n Naming) columnName(t, f string) string {
 // Schema is a checked set of tables with their names in the database. It does
 // not change after [NewSchema] and is safe for concurrent use.
 type Schema struct {
-	tables []*Table
-	byName map[string]*Table
+	tables   []*Table
+	byName   map[string]*Table
+	ids      IDs
+	dbSchema string
 }
+
+// IDs is the policy by which new rows get their ids.
+func (s *Schema) IDs() IDs { return s.ids }
 
 // Tables returns all tables, each after those it refers to where no cycle
 // forbids that.
@@ -189,21 +213,25 @@ func (s *Schema) Tables() []*Table { return slices.Clone(s.tables) }
 // Table returns the table of that logical name, or nil.
 func (s *Schema) Table(name string) *Table { return s.byName[name] }
 
+// reserved are names of fields that JavaScript clients take for something else.
+var reserved = map[string]bool{"__proto__": true, "constructor": true, "prototype": true}
+
 var validName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,62}$`)
 
 // NewSchema compiles tables into a schema. Tables of the same name are merged
 // in order, which is how plugins add fields to tables of others. The
-// declarations are copied, never changed. The zero naming is [SnakePlural].
+// declarations are copied, never changed. The zero naming is [SnakePlural], the
+// zero ids are [RandomIDs].
 //
 // Every problem found is reported, joined into one error: names that clash or
 // that no database takes, fields without a type, references and indexes to
 // nothing.
-func NewSchema(n Naming, tables ...Table) (*Schema, error) {
+func NewSchema(n Naming, ids IDs, tables ...Table) (*Schema, error) {
 	if n.Table == nil && n.Column == nil {
 		preset := SnakePlural()
 		n.Table, n.Column = preset.Table, preset.Column
 	}
-	s := &Schema{byName: map[string]*Table{}}
+	s := &Schema{byName: map[string]*Table{}, ids: ids, dbSchema: n.Schema}
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 
@@ -215,7 +243,7 @@ func NewSchema(n Naming, tables ...Table) (*Schema, error) {
 		t := s.byName[decl.Name]
 		if t == nil {
 			t = &Table{Name: decl.Name, schema: s, fields: map[string]*Field{}}
-			t.add(&Field{Name: ID, Type: String, Required: true, Unique: true, Returned: true})
+			t.add(&Field{Name: ID, Type: String, Required: true, Unique: true, Returned: true, id: ids.Kind()})
 			s.byName[t.Name] = t
 			s.tables = append(s.tables, t)
 		}
@@ -225,6 +253,8 @@ func NewSchema(n Naming, tables ...Table) (*Schema, error) {
 				fail("table %q: a field is nil", t.Name)
 			case !validName.MatchString(f.Name):
 				fail("table %q: field name %q must be letters, digits and _, 63 at most", t.Name, f.Name)
+			case reserved[f.Name]:
+				fail("table %q: field name %q is reserved", t.Name, f.Name)
 			case t.fields[f.Name] != nil:
 				fail("table %q: field %q is declared twice", t.Name, f.Name)
 			case f.Type < String || f.Type > Strings:
@@ -264,10 +294,13 @@ func (t *Table) add(f *Field) {
 // name gives every table and column its name in the database. Names are
 // compared without case, as some databases do.
 func (s *Schema) name(n Naming) (errs []error) {
+	if n.Schema != "" && !validName.MatchString(n.Schema) {
+		errs = append(errs, fmt.Errorf("naming: %q is no name of a database schema", n.Schema))
+	}
 	taken := map[string]string{}
 	for _, t := range s.tables {
 		t.name = n.tableName(t.Name)
-		if !validName.MatchString(t.name) {
+		if !validName.MatchString(t.name) || strings.HasPrefix(foldName(t.name), "sqlite_") {
 			errs = append(errs, fmt.Errorf("table %q: %q is no name a database takes", t.Name, t.name))
 		}
 		if other, ok := taken[foldName(t.name)]; ok {
@@ -291,6 +324,7 @@ func (s *Schema) name(n Naming) (errs []error) {
 
 // link resolves references and checks indexes.
 func (s *Schema) link() (errs []error) {
+	defer s.linkIDs()
 	for _, t := range s.tables {
 		joins := map[string]bool{}
 		for _, f := range t.Fields {
@@ -339,6 +373,24 @@ func (s *Schema) link() (errs []error) {
 		}
 	}
 	return errs
+}
+
+// linkIDs makes the fields that refer to an id what the id is. A field may
+// refer to a unique one that itself refers to an id.
+func (s *Schema) linkIDs() {
+	for changed := true; changed; {
+		changed = false
+		for _, t := range s.tables {
+			for _, f := range t.Fields {
+				if f.id != 0 || f.References == nil || f.References.table == nil {
+					continue
+				}
+				if target := f.References.table.Field(f.References.Field); target != nil && target.id != 0 {
+					f.id, changed = target.id, true
+				}
+			}
+		}
+	}
 }
 
 // order puts each table behind those it refers to.

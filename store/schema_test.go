@@ -21,7 +21,7 @@ func table(name string, fields ...*store.Field) store.Table {
 
 func compile(t *testing.T, n store.Naming, tables ...store.Table) *store.Schema {
 	t.Helper()
-	s, err := store.NewSchema(n, tables...)
+	s, err := store.NewSchema(n, store.IDs{}, tables...)
 	if err != nil {
 		t.Fatalf("NewSchema: %v", err)
 	}
@@ -194,7 +194,7 @@ var problems = []struct {
 func TestNewSchemaReportsAProblem(t *testing.T) {
 	t.Parallel()
 	for _, p := range problems {
-		s, err := store.NewSchema(store.Naming{}, p.tables...)
+		s, err := store.NewSchema(store.Naming{}, store.IDs{}, p.tables...)
 		if err == nil || !strings.Contains(err.Error(), p.want) {
 			t.Errorf("got %v, want an error with %s", err, p.want)
 		}
@@ -210,7 +210,7 @@ func TestNewSchemaReportsAllProblemsAtOnce(t *testing.T) {
 	for _, p := range problems {
 		all = append(all, p.tables...)
 	}
-	_, err := store.NewSchema(store.Naming{}, all...)
+	_, err := store.NewSchema(store.Naming{}, store.IDs{}, all...)
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -226,7 +226,7 @@ func TestNewSchemaReportsAllProblemsAtOnce(t *testing.T) {
 
 func TestAWrongDefaultIsErrInvalid(t *testing.T) {
 	t.Parallel()
-	_, err := store.NewSchema(store.Naming{}, table("user", &store.Field{Name: "age", Type: store.Int, Default: "1"}))
+	_, err := store.NewSchema(store.Naming{}, store.IDs{}, table("user", &store.Field{Name: "age", Type: store.Int, Default: "1"}))
 	if !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("got %v", err)
 	}

@@ -30,7 +30,7 @@ func authSchema(t testing.TB) *store.Schema {
 
 func compile(t testing.TB, naming store.Naming, tables ...store.Table) *store.Schema {
 	t.Helper()
-	s, err := store.NewSchema(naming, tables...)
+	s, err := store.NewSchema(naming, store.IDs{}, tables...)
 	if err != nil {
 		t.Fatal(err)
 	}

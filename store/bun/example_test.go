@@ -15,7 +15,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	schema, err := store.NewSchema(store.SnakePlural(), store.Table{
+	schema, err := store.NewSchema(store.SnakePlural(), store.IDs{}, store.Table{
 		Name:   "user",
 		Fields: []*store.Field{{Name: "email", Type: store.String, Required: true, Unique: true}},
 	})
@@ -48,7 +48,7 @@ func ExampleStore_Plan() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	schema, err := store.NewSchema(store.SnakePlural(), store.Table{
+	schema, err := store.NewSchema(store.SnakePlural(), store.IDs{}, store.Table{
 		Name:   "user",
 		Fields: []*store.Field{{Name: "email", Type: store.String, Required: true, Unique: true}},
 	})

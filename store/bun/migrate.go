@@ -97,7 +97,7 @@ func (s *Store) plan(ctx context.Context, c conn, schema *store.Schema) ([]step,
 		p.table(t)
 	}
 	for _, needed := range p.filled {
-		populated, err := hasRows(ctx, c, needed.table)
+		populated, err := hasRows(ctx, c, s.dialect, needed.table)
 		if err != nil {
 			return nil, s.failure(ctx, nil, err)
 		}
@@ -112,16 +112,16 @@ func (s *Store) plan(ctx context.Context, c conn, schema *store.Schema) ([]step,
 	return slices.Concat(p.tables, p.columns, p.indexes, p.references), nil
 }
 
-func hasRows(ctx context.Context, c conn, t *store.Table) (bool, error) {
+func hasRows(ctx context.Context, c conn, d dialect, t *store.Table) (bool, error) {
 	found := false
-	rows, err := c.QueryContext(ctx, "SELECT 1 FROM "+quoted(t.DBName())+" LIMIT 1")
+	rows, err := c.QueryContext(ctx, "SELECT 1 FROM "+qualified(d, t)+" LIMIT 1")
 	err = each(rows, err, func(*sql.Rows) error { found = true; return nil })
 	return found, err
 }
 
 // plan is the difference between a live database and a schema, in the making.
 type plan struct {
-	dialect dialect
+	dialect schemaDialect
 	live    *liveSchema
 	created map[string]bool // tables made by now, by name
 
@@ -171,27 +171,27 @@ func (p *plan) create(t *store.Table) {
 	p.created[t.DBName()] = true
 	var parts []string
 	for _, f := range t.Fields {
-		part := quoted(f.DBName()) + " " + p.columnType(f)
+		part := p.dialect.quote(f.DBName()) + " " + p.columnType(f)
 		if f.Required {
 			part += " NOT NULL"
 		}
 		parts = append(parts, part)
 	}
-	parts = append(parts, "PRIMARY KEY ("+quoted(t.Field(store.ID).DBName())+")")
+	parts = append(parts, "PRIMARY KEY ("+p.dialect.quote(t.Field(store.ID).DBName())+")")
 	for _, f := range t.Fields {
 		switch {
 		case f.References == nil:
 		case p.canRefer(f):
-			parts = append(parts, foreignKey(f))
+			parts = append(parts, p.foreignKey(f))
 		default:
 			p.refer(t, f)
 		}
 	}
-	p.tables = append(p.tables, step{t, "CREATE TABLE " + quoted(t.DBName()) + " (\n\t" + strings.Join(parts, ",\n\t") + "\n)"})
+	p.tables = append(p.tables, step{t, "CREATE TABLE " + qualified(p.dialect, t) + " (\n\t" + strings.Join(parts, ",\n\t") + "\n)"})
 }
 
 func (p *plan) refer(t *store.Table, f *store.Field) {
-	p.references = append(p.references, step{t, "ALTER TABLE " + quoted(t.DBName()) + " ADD " + foreignKey(f)})
+	p.references = append(p.references, step{t, "ALTER TABLE " + qualified(p.dialect, t) + " ADD " + p.foreignKey(f)})
 }
 
 // canRefer tells whether a column can be declared with its reference at once.
@@ -206,14 +206,14 @@ func (p *plan) canRefer(f *store.Field) bool {
 	return exists && f.References.Field == store.ID
 }
 
-func foreignKey(f *store.Field) string {
-	return "FOREIGN KEY (" + quoted(f.DBName()) + ") " + references(f)
+func (p *plan) foreignKey(f *store.Field) string {
+	return "FOREIGN KEY (" + p.dialect.quote(f.DBName()) + ") " + p.referring(f)
 }
 
-func references(f *store.Field) string {
+func (p *plan) referring(f *store.Field) string {
 	ref := f.References
 	action := map[store.OnDelete]string{store.Cascade: "CASCADE", store.SetNull: "SET NULL", store.Restrict: "RESTRICT"}[ref.OnDelete]
-	return "REFERENCES " + quoted(ref.Target().DBName()) + " (" + quoted(ref.Target().Field(ref.Field).DBName()) + ") ON DELETE " + action
+	return "REFERENCES " + qualified(p.dialect, ref.Target()) + " (" + p.dialect.quote(ref.Target().Field(ref.Field).DBName()) + ") ON DELETE " + action
 }
 
 // columnType is the field's type, or that of the live column it refers to: a
@@ -235,7 +235,7 @@ func (p *plan) addColumns(t *store.Table, live *liveTable) {
 		if _, ok := live.columns[p.dialect.foldName(f.DBName())]; ok {
 			continue
 		}
-		sql := "ALTER TABLE " + quoted(t.DBName()) + " ADD COLUMN " + quoted(f.DBName()) + " " + p.columnType(f)
+		sql := "ALTER TABLE " + qualified(p.dialect, t) + " ADD COLUMN " + p.dialect.quote(f.DBName()) + " " + p.columnType(f)
 		if f.Required {
 			sql += " NOT NULL"
 			if v := fillValue(f); v != nil {
@@ -246,7 +246,7 @@ func (p *plan) addColumns(t *store.Table, live *liveTable) {
 		}
 		if f.References != nil {
 			if p.canRefer(f) {
-				sql += " " + references(f)
+				sql += " " + p.referring(f)
 			} else {
 				p.refer(t, f)
 			}
@@ -284,9 +284,17 @@ func (p *plan) index(t *store.Table, fields []string, unique bool) {
 	if unique {
 		sql += "UNIQUE "
 	}
-	sql += "INDEX " + quoted(name) + " ON " + quoted(t.DBName()) + ` ("` + strings.Join(columns, `", "`) + `")`
+	sql += "INDEX " + p.dialect.quote(name) + " ON " + qualified(p.dialect, t) + " (" + quotedList(p.dialect, columns) + ")"
 	p.indexes = append(p.indexes, step{t, sql})
 	p.live.addIndex(t.DBName(), &liveIndex{name: name, columns: columns, unique: unique, full: true})
+}
+
+func quotedList(d schemaDialect, names []string) string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = d.quote(name)
+	}
+	return strings.Join(quoted, ", ")
 }
 
 func indexKind(unique bool) string {
@@ -344,7 +352,7 @@ type liveIndex struct {
 	unique, full bool
 }
 
-func newLiveSchema(d dialect) *liveSchema {
+func newLiveSchema(d schemaDialect) *liveSchema {
 	return &liveSchema{
 		foldName: d.foldName,
 		tables:   map[string]*liveTable{},

@@ -138,7 +138,7 @@ const baseAlias = "t"
 
 // from writes a table as the one of a query.
 func (st *statement) from(t *store.Table) {
-	st.name(t.DBName())
+	st.table(t)
 	st.write(" AS " + baseAlias)
 	st.qualifier = baseAlias + "."
 }
@@ -246,7 +246,7 @@ func (s *Store) newProjection(t *store.Table, fields, joins []string) (*projecti
 		list.write(", ")
 		list.columns(target.Fields)
 		from.write(" LEFT JOIN ")
-		from.name(target.DBName())
+		from.table(target)
 		from.write(" AS " + alias + " ON " + alias + ".")
 		from.name(target.Field(ref.Field).DBName())
 		from.write(" = ")

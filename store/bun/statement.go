@@ -21,11 +21,10 @@ func (s *Store) statement() *statement {
 
 func (st *statement) write(sql string) { st.text = append(st.text, sql...) }
 
-func (st *statement) name(name string) {
-	st.text = append(st.text, '"')
-	st.text = append(st.text, name...)
-	st.text = append(st.text, '"')
-}
+func (st *statement) name(name string) { st.write(st.dialect.quote(name)) }
+
+// table writes the table's name.
+func (st *statement) table(t *store.Table) { st.write(qualified(st.dialect, t)) }
 
 func (st *statement) column(f *store.Field) {
 	st.write(st.qualifier)
@@ -52,6 +51,13 @@ func (st *statement) arg(v any) {
 func (st *statement) value(t store.Type, v any) { st.arg(st.dialect.encode(t, v)) }
 
 // qualify makes columns those of the table by its own name.
-func (st *statement) qualify(t *store.Table) { st.qualifier = quoted(t.DBName()) + "." }
+func (st *statement) qualify(t *store.Table) { st.qualifier = st.dialect.quote(t.DBName()) + "." }
 
-func quoted(name string) string { return `"` + name + `"` }
+// qualified is the table's name as the text of statements has it.
+func qualified(d schemaDialect, t *store.Table) string {
+	name := d.quote(t.DBName())
+	if schema := t.DBSchema(); schema != "" {
+		return d.quote(schema) + "." + name
+	}
+	return name
+}

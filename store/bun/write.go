@@ -35,7 +35,7 @@ func (s *Store) create(ctx context.Context, t *store.Table, r store.Record) (sto
 	}
 	st := s.statement()
 	st.write("INSERT INTO ")
-	st.name(t.DBName())
+	st.table(t)
 	st.write(" (")
 	st.columns(t.Fields)
 	st.write(") VALUES (")
@@ -181,7 +181,7 @@ func assignments(t *store.Table, set store.Record) (store.Record, error) {
 // that the same set makes the same text.
 func (st *statement) update(t *store.Table, delta map[string]int64, set store.Record) {
 	st.write("UPDATE ")
-	st.name(t.DBName())
+	st.table(t)
 	st.qualify(t)
 	separator := " SET "
 	for _, f := range t.Fields {
@@ -204,7 +204,7 @@ func (st *statement) update(t *store.Table, delta map[string]int64, set store.Re
 
 func (st *statement) delete(t *store.Table) {
 	st.write("DELETE FROM ")
-	st.name(t.DBName())
+	st.table(t)
 	st.qualify(t)
 }
 

@@ -19,7 +19,7 @@ func TestStore(t *testing.T) {
 
 func compile(t testing.TB, tables ...store.Table) *store.Schema {
 	t.Helper()
-	schema, err := store.NewSchema(store.Naming{}, tables...)
+	schema, err := store.NewSchema(store.Naming{}, store.IDs{}, tables...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func TestAJoinToATableThatIsNotMigratedIsRefused(t *testing.T) {
 
 func ExampleNew() {
 	ctx := context.Background()
-	schema, err := store.NewSchema(store.Naming{}, store.Table{
+	schema, err := store.NewSchema(store.Naming{}, store.IDs{}, store.Table{
 		Name:   "counter",
 		Fields: []*store.Field{{Name: "hits", Type: store.Int}},
 	})

@@ -152,7 +152,7 @@ func migrated(run func(f *fixture)) func(f *fixture) {
 
 func (f *fixture) compile(tables ...store.Table) *store.Schema {
 	f.Helper()
-	s, err := store.NewSchema(f.naming, tables...)
+	s, err := store.NewSchema(f.naming, store.IDs{}, tables...)
 	if err != nil {
 		f.Fatalf("the suite's own schema: %v", err)
 	}
