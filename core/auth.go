@@ -39,6 +39,7 @@ type Auth struct {
 	hooks      []hook
 
 	outages outages
+	upkeep  *upkeep // nil where it is disabled
 }
 
 // New checks the whole configuration and makes the engine from it. Everything
@@ -62,12 +63,13 @@ func New(cfg Config) (*Auth, error) {
 	a.origins = newOriginPolicy(origin, cfg.TrustedOrigins, cfg.TrustedOriginsFor, &p)
 
 	plugins := registerPlugins(cfg.Plugins, &p)
-	tables := append(coreTables(),
-		store.Table{Name: TableUser, Fields: cfg.UserFields},
-		store.Table{Name: TableSession, Fields: cfg.SessionFields})
-	schema, err := store.NewSchema(cfg.Naming, cfg.IDs, append(tables, plugins.tables...)...)
+	schema, err := store.NewSchema(cfg.Naming, cfg.IDs, slices.Concat(coreTables(), cfg.additionalFields(), plugins.tables)...)
 	if err != nil {
 		p = append(p, wrongSchema(err))
+	}
+	a.db = &Database{store: cfg.Store, schema: schema, timeout: cfg.StoreTimeout, random: cfg.Rand, log: cfg.Logger}
+	if schema != nil {
+		a.db.hooks = compileRowHooks(schema, slices.Concat(plugins.rowHooks, cfg.DatabaseHooks), &p)
 	}
 	a.hooks = compileHooks(plugins.hooks, &p)
 	a.routes, a.byEndpoint = compileRoutes(append(coreEndpoints(), plugins.endpoints...), &p)
@@ -92,11 +94,13 @@ func New(cfg Config) (*Auth, error) {
 	if !a.cookies.secure && !isLoopback(origin) {
 		a.log.Warn("BaseURL is plain http: cookies are sent in the clear", slog.String("BaseURL", cfg.BaseURL))
 	}
-	a.db = &Database{store: cfg.Store, schema: schema, timeout: cfg.StoreTimeout, random: cfg.Rand}
 	a.sessions = &Sessions{auth: a, home: &databaseSessions{a.db}}
 	if cfg.Secondary != nil {
 		a.kv = &keyValues{storage: cfg.Secondary, timeout: cfg.SecondaryTimeout}
 		a.sessions.home = &secondarySessions{kv: a.kv, db: a.db, now: cfg.Now}
+	}
+	if !cfg.Upkeep.Disabled {
+		a.upkeep = a.startUpkeep(cfg.Upkeep.Interval)
 	}
 	return a, nil
 }
@@ -130,6 +134,24 @@ func (a *Auth) Migrate(ctx context.Context) error {
 	return nil
 }
 
+// Plan returns what [Auth.Migrate] would do, and does none of it. A store that
+// cannot tell is [store.ErrInvalid].
+func (a *Auth) Plan(ctx context.Context) (*store.Plan, error) {
+	planner, ok := a.cfg.Store.(store.Planner)
+	if !ok {
+		return nil, fmt.Errorf("plan: %w: a %T cannot tell what a migration would do", store.ErrInvalid, a.cfg.Store)
+	}
+	p, err := planner.Plan(ctx, a.db.schema)
+	if err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	return p, nil
+}
+
+// Schema is the merged description of all tables: the engine's own, additional
+// fields and those of plugins, with their names in the database.
+func (a *Auth) Schema() *store.Schema { return a.db.schema }
+
 // Ready reports whether the store and the secondary storage answer. The error
 // says which does not.
 func (a *Auth) Ready(ctx context.Context) error {
@@ -153,7 +175,10 @@ func (a *Auth) Ready(ctx context.Context) error {
 // handed in, stay open.
 func (a *Auth) Close(ctx context.Context) error {
 	closed := make(chan error, 1)
-	go func() { closed <- a.limiter.Close() }()
+	go func() {
+		a.upkeep.stop()
+		closed <- a.limiter.Close()
+	}()
 	select {
 	case err := <-closed:
 		return err

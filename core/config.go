@@ -55,9 +55,16 @@ type Config struct {
 	Naming store.Naming
 	// IDs is how new rows get their ids; the zero value is [store.RandomIDs].
 	IDs store.IDs
-	// UserFields and SessionFields are additional fields of these tables.
-	UserFields    []*store.Field
-	SessionFields []*store.Field
+	// UserFields, SessionFields, AccountFields and VerificationFields are
+	// additional fields of these tables.
+	UserFields         []*store.Field
+	SessionFields      []*store.Field
+	AccountFields      []*store.Field
+	VerificationFields []*store.Field
+	// DatabaseHooks run around changes of rows.
+	DatabaseHooks []DatabaseHook
+	// Upkeep deletes what has expired.
+	Upkeep Upkeep
 
 	EmailPassword EmailPassword
 	Session       SessionConfig
@@ -133,6 +140,19 @@ type SessionConfig struct {
 	FreshAge time.Duration
 }
 
+// additionalFields are the configuration's fields of the core tables.
+func (c Config) additionalFields() []store.Table {
+	return []store.Table{
+		{Name: TableUser, Fields: c.UserFields},
+		{Name: TableSession, Fields: c.SessionFields},
+		{Name: TableAccount, Fields: c.AccountFields},
+		{Name: TableVerification, Fields: c.VerificationFields},
+	}
+}
+
+// bodyMembers are the members of sign-up's body that are no fields of the user.
+var bodyMembers = []string{"password", "callbackURL", "rememberMe"}
+
 const (
 	defaultBasePath = "/api/auth"
 	minSecretBytes  = 32
@@ -178,6 +198,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Session.UpdateAge, min(24*time.Hour, c.Session.ExpiresIn/2))
 	def(&c.Session.FreshAge, 24*time.Hour)
 	def(&c.StoreTimeout, 2*time.Second)
+	def(&c.Upkeep.Interval, time.Hour)
 	def(&c.SecondaryTimeout, time.Second)
 	if c.EmailPassword.MinLength == 0 {
 		c.EmailPassword.MinLength = 8
@@ -229,6 +250,7 @@ func (c Config) check(p *problems) {
 	}{
 		{"Session.ExpiresIn", c.Session.ExpiresIn},
 		{"StoreTimeout", c.StoreTimeout},
+		{"Upkeep.Interval", c.Upkeep.Interval},
 		{"SecondaryTimeout", c.SecondaryTimeout},
 	} {
 		if d.value < 0 {
@@ -262,6 +284,11 @@ func (c Config) check(p *problems) {
 	if c.ErrorURL != "" {
 		if _, err := url.Parse(c.ErrorURL); err != nil {
 			p.addf("ErrorURL: %v", err)
+		}
+	}
+	for i, f := range c.UserFields {
+		if f != nil && slices.Contains(bodyMembers, f.Name) {
+			p.addf("UserFields[%d]: %q is what sign-up takes under that name; choose another", i, f.Name)
 		}
 	}
 	for i, plugin := range c.Plugins {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -14,13 +15,16 @@ import (
 
 // Database is the engine's way to its [store.Store]: tables by their logical
 // names, every call under a time-out, identifiers and defaults filled in, and
-// work that has to wait for a commit. Plugins reach their tables through it.
+// work that has to wait for a commit. Changes run the hooks of their table, see
+// [DatabaseHook]. Plugins reach their tables through it.
 // It is safe for concurrent use.
 type Database struct {
 	store   store.Store
 	schema  *store.Schema
 	timeout time.Duration
 	random  io.Reader
+	log     *slog.Logger
+	hooks   map[string]*rowHooks // by table; see compileRowHooks
 }
 
 // Schema is the merged description of all tables.
@@ -61,6 +65,10 @@ func (d *Database) Create(ctx context.Context, table string, r store.Record) (st
 	r, err = d.complete(t, r)
 	if err != nil {
 		return nil, err
+	}
+	if d.hooksCreate(t) {
+		row, err := d.createHooked(ctx, t, r)
+		return row, outcome(ctx, "create", table, err)
 	}
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
@@ -146,6 +154,10 @@ func (d *Database) Update(ctx context.Context, table string, w store.Where, set 
 	if err != nil {
 		return 0, err
 	}
+	if d.hooksUpdate(t) {
+		n, err := d.updateHooked(ctx, t, w, set)
+		return n, outcome(ctx, "update", table, err)
+	}
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
 	n, err := d.store.Update(ctx, t, w, set)
@@ -157,6 +169,10 @@ func (d *Database) Delete(ctx context.Context, table string, w store.Where) (int
 	t, err := d.table(table)
 	if err != nil {
 		return 0, err
+	}
+	if d.hooksDelete(t) {
+		n, err := d.deleteHooked(ctx, t, w)
+		return n, outcome(ctx, "delete", table, err)
 	}
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
@@ -170,6 +186,10 @@ func (d *Database) Take(ctx context.Context, table string, w store.Where) (store
 	if err != nil {
 		return nil, err
 	}
+	if d.hooksDelete(t) {
+		row, err := d.takeHooked(ctx, t, w)
+		return row, outcome(ctx, "take", table, err)
+	}
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
 	row, err := d.store.Take(ctx, t, w)
@@ -182,6 +202,10 @@ func (d *Database) Add(ctx context.Context, table string, w store.Where, delta m
 	t, err := d.table(table)
 	if err != nil {
 		return nil, err
+	}
+	if d.hooksUpdate(t) {
+		row, err := d.addHooked(ctx, t, w, delta, set)
+		return row, outcome(ctx, "change", table, err)
 	}
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
@@ -214,7 +238,9 @@ func (q *commitQueue) end() []func(context.Context) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.over = true
-	return q.work
+	work := q.work
+	q.work = nil
+	return work
 }
 
 const (
@@ -257,16 +283,63 @@ func (d *Database) try(ctx context.Context, fn func(ctx context.Context) error) 
 	bounded, cancel := d.bounded(context.WithValue(ctx, commitKey{}, queue))
 	defer cancel()
 	if err := d.store.Tx(bounded, fn); err != nil {
-		return outcome(bounded, "commit", "transaction", err)
+		return outcome(bounded, "run", "transaction", err)
 	}
+	return queue.run(ctx)
+}
+
+// run does what has waited for the commit.
+func (q *commitQueue) run(ctx context.Context) error {
 	// A client that goes away now must not leave the rest undone.
-	after := context.WithoutCancel(ctx)
-	for _, work := range queue.end() {
-		if err := work(after); err != nil {
+	ctx = context.WithoutCancel(ctx)
+	for _, work := range q.end() {
+		if err := work(ctx); err != nil {
 			return fmt.Errorf("after commit: %w", err)
 		}
 	}
 	return nil
+}
+
+// WithTx lets calls join a transaction that the application has begun on the
+// same database, so that a user is signed up together with the application's
+// own rows or not at all. Everything called with the context that it returns
+// runs in tx. For a [bunstore.Store], tx is a bun.Tx or a *sql.Tx.
+//
+//	tx, err := db.BeginTx(ctx, nil)
+//	…
+//	defer tx.Rollback()
+//	joined, committed, err := auth.WithTx(ctx, tx)
+//	…
+//	reply, err := auth.SignUpEmail(joined, in)
+//	…                                // the application's own statements on tx
+//	if err := tx.Commit(); err != nil { … }
+//	err = committed()
+//
+// What has to wait for the commit, such as cookies, copies in the secondary
+// storage and hooks that run after changes, happens when committed is called,
+// which the application does once its commit has succeeded. After a roll-back it
+// is not called. The application retries what loses against a concurrent
+// transaction. Where it has no transaction of its own yet, [Database.Tx] does
+// all of this.
+//
+// A store that cannot join, a tx that is none of its database, and a ctx that
+// belongs to a transaction already are [store.ErrInvalid].
+//
+// [bunstore.Store]: https://pkg.go.dev/github.com/ostiary/ostiary/store/bun#Store
+func (a *Auth) WithTx(ctx context.Context, tx any) (joined context.Context, committed func() error, err error) {
+	joiner, ok := a.cfg.Store.(store.TxJoiner)
+	if !ok {
+		return nil, nil, fmt.Errorf("join transaction: %w: a %T cannot join transactions of the application", store.ErrInvalid, a.cfg.Store)
+	}
+	if _, nested := ctx.Value(commitKey{}).(*commitQueue); nested {
+		return nil, nil, fmt.Errorf("join transaction: %w: the context belongs to one already", store.ErrInvalid)
+	}
+	joined, err = joiner.JoinTx(ctx, tx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("join transaction: %w", err)
+	}
+	queue := &commitQueue{}
+	return context.WithValue(joined, commitKey{}, queue), func() error { return queue.run(ctx) }, nil
 }
 
 // AfterCommit runs fn once the transaction that ctx belongs to has committed;

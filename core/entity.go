@@ -53,6 +53,8 @@ type Account struct {
 	Password   string // the hash, or empty
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
+	// Fields are the additional fields; see [User].
+	Fields map[string]any
 }
 
 // ProviderCredential is the [Account.ProviderID] of a password.
@@ -88,11 +90,11 @@ func sessionFrom(t *store.Table, r store.Record) *Session {
 	return s
 }
 
-func accountFrom(r store.Record) *Account {
+func accountFrom(t *store.Table, r store.Record) *Account {
 	return &Account{
 		ID: r.String(store.ID), UserID: r.String("userId"),
 		ProviderID: r.String("providerId"), AccountID: r.String("accountId"), Password: r.String("password"),
-		CreatedAt: r.Time("createdAt"), UpdatedAt: r.Time("updatedAt"),
+		CreatedAt: r.Time("createdAt"), UpdatedAt: r.Time("updatedAt"), Fields: additional(t, r),
 	}
 }
 

@@ -94,6 +94,7 @@ var (
 	ErrEmailNotVerified  = newError(http.StatusForbidden, "EMAIL_NOT_VERIFIED", "Email not verified")
 	ErrUserExists        = newError(http.StatusUnprocessableEntity, "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL", "User already exists. Use another email.")
 	ErrCreateUser        = newError(http.StatusUnprocessableEntity, "FAILED_TO_CREATE_USER", "Failed to create user")
+	ErrCreateSession     = newError(http.StatusUnauthorized, "FAILED_TO_CREATE_SESSION", "Failed to create session")
 	ErrUpdateUser        = newError(http.StatusUnprocessableEntity, "FAILED_TO_UPDATE_USER", "Failed to update user")
 	ErrNoCredential      = newError(http.StatusBadRequest, "CREDENTIAL_ACCOUNT_NOT_FOUND", "Credential account not found")
 	ErrEmailNotUpdatable = newError(http.StatusBadRequest, "EMAIL_CAN_NOT_BE_UPDATED", "Email can not be updated")
@@ -101,6 +102,14 @@ var (
 
 func newError(status int, code, message string) *Error {
 	return &Error{Status: status, Code: code, Message: message}
+}
+
+// withStatus returns a copy of e with another status: the wire protocol has
+// some codes under several.
+func (e *Error) withStatus(status int) *Error {
+	c := *e
+	c.Status = status
+	return &c
 }
 
 // withMessage returns a copy of e with another text.

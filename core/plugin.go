@@ -8,7 +8,8 @@ import (
 	"github.com/ostiary/ostiary/store"
 )
 
-// Plugin adds to the engine: tables, fields, endpoints, hooks and limits.
+// Plugin adds to the engine: tables, fields, endpoints, hooks around endpoints
+// and around changes of rows, and limits.
 type Plugin interface {
 	// Name tells plugins apart, in errors too: "organization".
 	Name() string
@@ -22,6 +23,7 @@ type Registry struct {
 	tables    []store.Table
 	endpoints []EndpointDef
 	hooks     []Hook
+	rowHooks  []DatabaseHook
 	rules     []ratelimit.Rule
 }
 
@@ -36,6 +38,10 @@ func (r *Registry) Endpoints(endpoints ...EndpointDef) {
 
 // Hooks adds hooks; they run in the order in which plugins are configured.
 func (r *Registry) Hooks(hooks ...Hook) { r.hooks = append(r.hooks, hooks...) }
+
+// DatabaseHooks adds hooks around changes of rows; they run in the order in
+// which plugins are configured, and before those of the configuration.
+func (r *Registry) DatabaseHooks(hooks ...DatabaseHook) { r.rowHooks = append(r.rowHooks, hooks...) }
 
 // Limits adds rate-limit rules. They come behind those of the configuration
 // and before the built-in ones.
@@ -84,6 +90,7 @@ func registerPlugins(plugins []Plugin, p *problems) *Registry {
 		all.tables = append(all.tables, own.tables...)
 		all.endpoints = append(all.endpoints, own.endpoints...)
 		all.hooks = append(all.hooks, own.hooks...)
+		all.rowHooks = append(all.rowHooks, own.rowHooks...)
 		all.rules = append(all.rules, own.rules...)
 	}
 	return all
@@ -104,5 +111,5 @@ func compileHooks(hooks []Hook, p *problems) []hook {
 
 // wrongSchema words a schema's error for the configuration's reader.
 func wrongSchema(err error) error {
-	return fmt.Errorf("tables (UserFields, SessionFields, Naming, Plugins): %w", err)
+	return fmt.Errorf("tables (Naming, UserFields, SessionFields, AccountFields, VerificationFields, Plugins): %w", err)
 }

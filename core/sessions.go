@@ -22,8 +22,8 @@ const handlePrefix = "h_"
 // callers, and a failing storage, cannot leave half done in a way that would
 // keep a revoked session alive.
 type sessionHome interface {
-	// create keeps a new session of the user.
-	create(ctx context.Context, session, user store.Record) error
+	// create keeps a new session of the user and returns it as it is kept.
+	create(ctx context.Context, session, user store.Record) (store.Record, error)
 	// find returns the session with the token hash and its user, or
 	// store.ErrNotFound. It is one round trip.
 	find(ctx context.Context, hash string) (session, user store.Record, err error)
@@ -63,16 +63,19 @@ func (s *Sessions) Issue(ctx context.Context, r *Request, user *User, remember b
 		life = min(life, unrememberedLife)
 	}
 	table := a.db.schema.Table(TableSession)
-	row, err := a.db.complete(table, store.Record{
-		"token": hashToken(token), "userId": user.ID,
+	hash := hashToken(token)
+	row, err := s.home.create(ctx, store.Record{
+		"token": hash, "userId": user.ID,
 		"expiresAt": now.Add(life), "createdAt": now, "updatedAt": now,
 		"ipAddress": r.ClientIP(), "userAgent": r.UserAgent(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := s.home.create(ctx, row, user.record()); err != nil {
+	}, user.record())
+	switch {
+	case errors.Is(err, ErrAborted):
+		return nil, ErrCreateSession.Because(err)
+	case err != nil:
 		return nil, fmt.Errorf("create session: %w", err)
+	case row.String("token") != hash || row.String("userId") != user.ID:
+		return nil, fmt.Errorf("create session: a hook changed whose session it is")
 	}
 	session := sessionFrom(table, row)
 	session.Token = token
@@ -173,6 +176,9 @@ func (s *Sessions) refresh(ctx context.Context, r *Request, row, userRow store.R
 	life := s.auth.cfg.Session.ExpiresIn
 	expiresAt := now.Add(life)
 	alive, err := s.home.extend(ctx, row, userRow, expiresAt, now)
+	if errors.Is(err, ErrAborted) {
+		return false // a hook wants it to end
+	}
 	if err != nil {
 		s.auth.log.WarnContext(ctx, "session was not extended", slog.Any("error", err))
 		return true

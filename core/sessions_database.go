@@ -10,9 +10,8 @@ import (
 // databaseSessions keeps sessions as rows.
 type databaseSessions struct{ db *Database }
 
-func (h *databaseSessions) create(ctx context.Context, session, _ store.Record) error {
-	_, err := h.db.Create(ctx, TableSession, session)
-	return err
+func (h *databaseSessions) create(ctx context.Context, session, _ store.Record) (store.Record, error) {
+	return h.db.Create(ctx, TableSession, session)
 }
 
 func (h *databaseSessions) find(ctx context.Context, hash string) (session, user store.Record, err error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -57,10 +58,32 @@ func (h *secondarySessions) decode(data []byte) (session, user store.Record, err
 	return session, user, err
 }
 
-// create writes the session before it enters it into the user's set: one that
+func (h *secondarySessions) table() *store.Table { return h.db.schema.Table(TableSession) }
+
+func (h *secondarySessions) create(ctx context.Context, session, user store.Record) (store.Record, error) {
+	row, err := h.db.complete(h.table(), session)
+	if err != nil {
+		return nil, err
+	}
+	if row[store.ID] == nil {
+		// No database is going to make it.
+		if row[store.ID], err = h.db.newID(h.table()); err != nil {
+			return nil, fmt.Errorf("make an id: %w", err)
+		}
+	}
+	return h.db.aroundCreate(ctx, h.table(), row, func(ctx context.Context, row store.Record) (store.Record, error) {
+		row, err := h.table().Canonical(row)
+		if err != nil {
+			return nil, err
+		}
+		return row, h.insert(ctx, row, user)
+	})
+}
+
+// insert writes the session before it enters it into the user's set: one that
 // everybody's sessions are ended around is then either found there or was made
 // after. Where the second step fails, nobody has been given the token.
-func (h *secondarySessions) create(ctx context.Context, session, user store.Record) error {
+func (h *secondarySessions) insert(ctx context.Context, session, user store.Record) error {
 	data, err := h.encode(session, user)
 	if err != nil {
 		return err
@@ -97,12 +120,31 @@ func (h *secondarySessions) find(ctx context.Context, hash string) (session, use
 	return session, user, nil
 }
 
-// extend moves the session's end in the user's set first, so that one that
+func (h *secondarySessions) extend(ctx context.Context, session, user store.Record, expiresAt, now time.Time) (alive bool, err error) {
+	set := store.Record{"expiresAt": expiresAt, "updatedAt": now}
+	_, err = h.db.aroundUpdate(ctx, h.table(), session, set, func(ctx context.Context, set store.Record) (store.Record, error) {
+		set, err := h.table().Canonical(set)
+		if err != nil {
+			return nil, err
+		}
+		extended := session.Clone()
+		maps.Copy(extended, set)
+		if alive, err = h.prolong(ctx, extended, user); err == nil && !alive {
+			err = store.ErrNotFound
+		}
+		return extended, err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return alive, err
+}
+
+// prolong moves the session's end in the user's set first, so that one that
 // lives is never missing there.
-func (h *secondarySessions) extend(ctx context.Context, session, user store.Record, expiresAt, now time.Time) (bool, error) {
-	extended := session.Clone()
-	extended["expiresAt"], extended["updatedAt"] = expiresAt, now
-	hash, userID := session.String("token"), session.String("userId")
+func (h *secondarySessions) prolong(ctx context.Context, extended, user store.Record) (bool, error) {
+	expiresAt := extended.Time("expiresAt")
+	hash, userID := extended.String("token"), extended.String("userId")
 	if err := h.kv.addMember(ctx, userSessionsKey(userID), hash, expiresAt.Add(listedLonger)); err != nil {
 		return false, err
 	}
@@ -160,18 +202,51 @@ func (h *secondarySessions) sameUser(a, b store.Record) bool {
 // end deletes the session before it takes it out of the set, so that a failure
 // in between leaves nothing that is alive and unlisted.
 func (h *secondarySessions) end(ctx context.Context, userID, hash string) error {
-	return h.db.AfterCommit(ctx, func(ctx context.Context) error { return h.remove(ctx, userID, hash) })
+	return h.withHooks(ctx, []string{hash}, func(ctx context.Context) error {
+		return h.db.AfterCommit(ctx, func(ctx context.Context) error { return h.remove(ctx, userID, hash) })
+	})
+}
+
+// withHooks runs the hooks for the deletion of sessions around it, where there
+// are any.
+func (h *secondarySessions) withHooks(ctx context.Context, hashes []string, remove func(context.Context) error) error {
+	if !h.db.hooksDelete(h.table()) || len(hashes) == 0 {
+		return remove(ctx)
+	}
+	session, _, err := h.find(ctx, hashes[0])
+	if errors.Is(err, store.ErrNotFound) {
+		return h.withHooks(ctx, hashes[1:], remove)
+	}
+	if err != nil {
+		return err
+	}
+	return h.db.aroundDelete(ctx, h.table(), session, func(ctx context.Context) error {
+		return h.withHooks(ctx, hashes[1:], remove)
+	})
 }
 
 func (h *secondarySessions) endAll(ctx context.Context, userID, exceptHash string) error {
-	return h.db.AfterCommit(ctx, func(ctx context.Context) error {
+	others := func(ctx context.Context) ([]string, error) {
 		hashes, err := h.kv.members(ctx, userSessionsKey(userID))
-		if err != nil {
-			return err
-		}
-		hashes = slices.DeleteFunc(hashes, func(hash string) bool { return hash == exceptHash })
-		return h.remove(ctx, userID, hashes...)
-	})
+		return slices.DeleteFunc(hashes, func(hash string) bool { return hash == exceptHash }), err
+	}
+	remove := func(ctx context.Context) error {
+		return h.db.AfterCommit(ctx, func(ctx context.Context) error {
+			hashes, err := others(ctx)
+			if err != nil {
+				return err
+			}
+			return h.remove(ctx, userID, hashes...)
+		})
+	}
+	if !h.db.hooksDelete(h.table()) {
+		return remove(ctx)
+	}
+	hashes, err := others(ctx)
+	if err != nil {
+		return err
+	}
+	return h.withHooks(ctx, hashes, remove)
 }
 
 func (h *secondarySessions) remove(ctx context.Context, userID string, hashes ...string) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/ostiary/ostiary/internal/random"
 	"github.com/ostiary/ostiary/store"
 )
 
@@ -68,19 +69,23 @@ func doSignUpEmail(ctx context.Context, r *Request, in SignUpEmailInput) (*SignU
 		return nil, err
 	}
 	if taken {
-		return a.pretendSignUp(in, fields)
+		return a.pretendSignUp(ctx, in, fields)
 	}
 	user, err := a.createWithPassword(ctx, NewUser{Name: in.Name, Email: in.Email, Image: in.Image, Fields: fields}, hash)
-	if errors.Is(err, store.ErrDuplicate) {
-		return a.refuseDuplicate(err, in, fields, signsIn)
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrDuplicate):
+		return a.refuseDuplicate(ctx, err, in, fields, signsIn)
+	case errors.Is(err, ErrAborted):
+		return nil, ErrCreateUser.withStatus(http.StatusBadRequest).Because(err)
+	case err != nil:
 		return nil, err
-	}
-	if !signsIn {
+	case !signsIn:
 		return &SignUpEmailOutput{User: user}, nil
 	}
 	id, err := a.sessions.Issue(ctx, r, user, in.RememberMe == nil || *in.RememberMe)
+	if errors.Is(err, ErrCreateSession) {
+		return nil, ErrCreateSession.withStatus(http.StatusBadRequest).Because(err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +106,7 @@ func (a *Auth) createWithPassword(ctx context.Context, n NewUser, hash string) (
 // refuseDuplicate answers a sign-up that lost against another at the last
 // moment. A duplicate in any other field than the e-mail is told as what it
 // is.
-func (a *Auth) refuseDuplicate(err error, in SignUpEmailInput, fields map[string]any, signsIn bool) (*SignUpEmailOutput, error) {
+func (a *Auth) refuseDuplicate(ctx context.Context, err error, in SignUpEmailInput, fields map[string]any, signsIn bool) (*SignUpEmailOutput, error) {
 	var dup *store.DuplicateError
 	if errors.As(err, &dup) && len(dup.Fields) > 0 && dup.Fields[0] != "email" {
 		return nil, ErrCreateUser.Because(err)
@@ -109,24 +114,54 @@ func (a *Auth) refuseDuplicate(err error, in SignUpEmailInput, fields map[string
 	if signsIn {
 		return nil, ErrUserExists
 	}
-	return a.pretendSignUp(in, fields)
+	return a.pretendSignUp(ctx, in, fields)
 }
 
 // pretendSignUp answers as if the user had been made, so that nobody learns
 // who has an account here.
-func (a *Auth) pretendSignUp(in SignUpEmailInput, given map[string]any) (*SignUpEmailOutput, error) {
+func (a *Auth) pretendSignUp(ctx context.Context, in SignUpEmailInput, given map[string]any) (*SignUpEmailOutput, error) {
 	t := a.Users().table()
 	fields, err := missingDefaults(t, given)
 	if err != nil {
 		return nil, err
 	}
-	id, err := a.db.newID(t)
-	if err != nil {
+	now := store.CanonicalTime(a.now())
+	user := &User{
+		Name: in.Name, Email: normalEmail(in.Email), Image: in.Image,
+		CreatedAt: now, UpdatedAt: now, Fields: fields, table: t,
+	}
+	if user.ID, err = a.unusedID(ctx, user); err != nil {
 		return nil, err
 	}
-	now := store.CanonicalTime(a.now())
-	return &SignUpEmailOutput{User: &User{
-		ID: id, Name: in.Name, Email: normalEmail(in.Email), Image: in.Image,
-		CreatedAt: now, UpdatedAt: now, Fields: fields, table: t,
-	}}, nil
+	return &SignUpEmailOutput{User: user}, nil
+}
+
+// unusedID is an id such as the user would get. Where the database makes the
+// ids it makes this one too, for a row that is deleted before anybody sees it:
+// nobody could invent one that looks no different.
+func (a *Auth) unusedID(ctx context.Context, user *User) (id string, err error) {
+	t := a.Users().table()
+	if !a.db.schema.IDs().ByDatabase() {
+		return a.db.newID(t)
+	}
+	r := user.record()
+	delete(r, store.ID)
+	for _, f := range t.Fields {
+		if f.Unique && f.Type == store.String && f.Name != store.ID {
+			if r[f.Name], err = random.Text(a.cfg.Rand, tokenLength); err != nil {
+				return "", err
+			}
+		}
+	}
+	// Past the hooks, which are for rows that stay.
+	err = a.db.Tx(ctx, func(ctx context.Context) error {
+		row, err := a.db.store.Create(ctx, t, r)
+		if err != nil {
+			return err
+		}
+		id = row.String(store.ID)
+		_, err = a.db.store.Delete(ctx, t, store.Eq(store.ID, id))
+		return err
+	})
+	return id, err
 }

@@ -141,7 +141,7 @@ func (c *Accounts) Credential(ctx context.Context, userID string) (*Account, err
 	if err != nil {
 		return nil, err
 	}
-	return accountFrom(row), nil
+	return accountFrom(c.auth.db.schema.Table(TableAccount), row), nil
 }
 
 // CreateCredential gives the user a password, by its hash.
