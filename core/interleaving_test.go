@@ -303,10 +303,7 @@ func TestUnrememberedSessionsAreNotExtendedWithoutTheirMark(t *testing.T) {
 
 func TestShortSessions(t *testing.T) {
 	t.Parallel()
-	_, err := core.New(core.Config{Secret: testSecret, BaseURL: "https://x.com", Store: memory.New(), Session: core.SessionConfig{ExpiresIn: time.Hour}})
-	if err != nil {
-		t.Errorf("ExpiresIn alone: %v", err)
-	}
+	newApp(t, func(c *core.Config) { c.Session = core.SessionConfig{ExpiresIn: time.Hour} }) // UpdateAge follows
 	a := newApp(t, func(c *core.Config) { c.Session = core.SessionConfig{ExpiresIn: time.Hour, UpdateAge: time.Minute} })
 	b := a.signUp(t, "a@b.com")
 	b.Post("/api/auth/sign-in/email", m{"email": "a@b.com", "password": "password789", "rememberMe": false}).Want(200)

@@ -195,10 +195,13 @@ func TestAmbiguousRoutesAreRefused(t *testing.T) {
 				t.Errorf("a nil endpoint panics: %v", p)
 			}
 		}()
-		_, _ = core.New(core.Config{
+		auth, err := core.New(core.Config{
 			Secret: testSecret, BaseURL: "https://x.com", Store: memory.New(),
 			Plugins: []core.Plugin{plug{"p", func(r *core.Registry) { r.Endpoints(nil) }}},
 		})
+		if err == nil {
+			_ = auth.Close(context.Background())
+		}
 	}()
 	auth, err := core.New(core.Config{Secret: testSecret, BaseURL: "https://x.com", Store: memory.New(), DisabledPaths: []string{"/signup/email"}})
 	if err == nil {

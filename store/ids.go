@@ -1,8 +1,10 @@
 package store
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -97,7 +99,17 @@ func DatabaseUUIDs() IDs {
 
 // SerialIDs are numbers that the database counts up for each table. Whoever
 // sees one learns about how many rows there are.
-func SerialIDs() IDs { return IDs{kind: SerialID, byDatabase: true} }
+func SerialIDs() IDs { return IDs{kind: SerialID, byDatabase: true, generate: randomSerial} }
+
+// randomSerial is a number of 19 digits at most, far above what a database
+// counts to.
+func randomSerial(source io.Reader, _ string) (string, error) {
+	var b [8]byte
+	if _, err := io.ReadFull(source, b[:]); err != nil {
+		return "", fmt.Errorf("read random bytes: %w", err)
+	}
+	return strconv.FormatInt(math.MaxInt64>>1+1+int64(binary.BigEndian.Uint64(b[:])>>2), 10), nil
+}
 
 // Kind is how the database keeps the ids.
 func (i IDs) Kind() IDKind { return max(i.kind, TextID) }
@@ -107,7 +119,8 @@ func (i IDs) Kind() IDKind { return max(i.kind, TextID) }
 func (i IDs) ByDatabase() bool { return i.byDatabase }
 
 // New makes an id for a row of the table. Where the database makes the ids it
-// is for what no database inserts; for [SerialIDs] it is random text then.
+// is for what no database inserts; for [SerialIDs] it is a random number of 19
+// digits then.
 // Only a function of the application's, or the random source, can fail.
 func (i IDs) New(source io.Reader, table string) (string, error) {
 	if i.generate != nil {

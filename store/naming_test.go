@@ -95,3 +95,39 @@ func TestANamingThatMakesNamesNoDatabaseTakesIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestAPrefixStandsBeforeTheNamesThatAreMade(t *testing.T) {
+	t.Parallel()
+	s := compile(t, store.Naming{Prefix: "auth_", Tables: map[string]string{"session": "sessions"}}, table("user", text("createdAt")), table("session"), table("jwks"))
+	for name, want := range map[string]string{"user": "auth_users", "session": "sessions", "jwks": "auth_jwks"} {
+		if got := s.Table(name).DBName(); got != want {
+			t.Errorf("%s is named %q, want %q", name, got, want)
+		}
+	}
+	better := store.BetterAuth()
+	better.Prefix = "auth_"
+	if got := compile(t, better, table("user")).Table("user").DBName(); got != "auth_user" {
+		t.Errorf("named %q", got)
+	}
+}
+
+func TestASchemaOfTheDatabaseQualifiesTheTables(t *testing.T) {
+	t.Parallel()
+	if got := compile(t, store.Naming{Schema: "auth"}, table("user")).Table("user").DBSchema(); got != "auth" {
+		t.Errorf("in schema %q", got)
+	}
+	for _, bad := range []string{"a b", `a"b`, "1", "a.b"} {
+		if _, err := store.NewSchema(store.Naming{Schema: bad}, store.IDs{}, table("user")); err == nil {
+			t.Errorf("a schema named %q is accepted", bad)
+		}
+	}
+}
+
+func TestNamesThatADatabaseOrAClientKeepsForItselfAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, decl := range []store.Table{table("user", text("__proto__")), table("user", text("constructor")), table("user", text("prototype")), table("sqliteThing")} {
+		if _, err := store.NewSchema(store.Naming{}, store.IDs{}, decl); err == nil {
+			t.Errorf("%s with %d fields is accepted", decl.Name, len(decl.Fields))
+		}
+	}
+}

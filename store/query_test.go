@@ -86,3 +86,47 @@ func TestOnlyTheZeroConditionIsZero(t *testing.T) {
 		}
 	}
 }
+
+func TestCanonicalQueryFillsInWhatChildrenLeaveOut(t *testing.T) {
+	t.Parallel()
+	user := withIDs(t, store.IDs{}).Table("user")
+	q, err := user.CanonicalQuery(store.Query{Children: []store.Children{{Table: "session", Field: "email"}, {Table: "session", Field: "userId", As: "mine", Limit: 3}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := q.Children[0]; c.As != "session" || len(c.Sort) != 1 || c.Sort[0].Field != "id" {
+		t.Errorf("got %+v", c)
+	}
+	if c := q.Children[1]; c.As != "mine" || c.Limit != 3 {
+		t.Errorf("got %+v", c)
+	}
+}
+
+func TestCanonicalQueryRefusesWhatDoesNotExistOrClashes(t *testing.T) {
+	t.Parallel()
+	s := withIDs(t, store.IDs{})
+	for name, c := range map[string]struct {
+		table string
+		q     store.Query
+	}{
+		"no such table":        {"user", store.Query{Children: []store.Children{{Table: "nothing"}}}},
+		"no reference":         {"user", store.Query{Children: []store.Children{{Table: "device"}}}},
+		"two references":       {"user", store.Query{Children: []store.Children{{Table: "session"}}}},
+		"another field":        {"user", store.Query{Children: []store.Children{{Table: "session", Field: "id"}}}},
+		"a field's name":       {"user", store.Query{Children: []store.Children{{Table: "session", Field: "email", As: "email"}}}},
+		"the same name twice":  {"user", store.Query{Children: []store.Children{{Table: "session", Field: "email"}, {Table: "session", Field: "userId"}}}},
+		"a join's name":        {"session", store.Query{Join: []string{"userId"}, Children: []store.Children{{Table: "device", As: "user"}}}},
+		"a negative limit":     {"session", store.Query{Children: []store.Children{{Table: "device", Limit: -2}}}},
+		"a sort by nothing":    {"session", store.Query{Children: []store.Children{{Table: "device", Sort: []store.Sort{{Field: "x"}}}}}},
+		"join of no reference": {"user", store.Query{Join: []string{"email"}}},
+		"select of nothing":    {"user", store.Query{Select: []string{"x"}}},
+		"sort by nothing":      {"user", store.Query{Sort: []store.Sort{{Field: "x"}}}},
+		"negative offset":      {"user", store.Query{Offset: -1}},
+		"limit below all":      {"user", store.Query{Limit: -2}},
+		"condition on nothing": {"user", store.Query{Where: store.Eq("x", 1)}},
+	} {
+		if q, err := s.Table(c.table).CanonicalQuery(c.q); !errors.Is(err, store.ErrInvalid) {
+			t.Errorf("%s: got %+v, %v; want ErrInvalid", name, q, err)
+		}
+	}
+}
