@@ -49,10 +49,14 @@ func outcome(ctx context.Context, doing, table string, err error) error {
 	if err == nil {
 		return nil
 	}
+	return fmt.Errorf("%s %s: %w", doing, table, timedOut(ctx, err))
+}
+
+func timedOut(ctx context.Context, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(ctx), store.ErrUnavailable) {
-		err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
-	return fmt.Errorf("%s %s: %w", doing, table, err)
+	return err
 }
 
 // Create inserts a row, after giving it an id and the defaults of the fields
@@ -283,7 +287,7 @@ func (d *Database) try(ctx context.Context, fn func(ctx context.Context) error) 
 	bounded, cancel := d.bounded(context.WithValue(ctx, commitKey{}, queue))
 	defer cancel()
 	if err := d.store.Tx(bounded, fn); err != nil {
-		return outcome(bounded, "run", "transaction", err)
+		return timedOut(bounded, err) // most often what fn returned, which says what failed
 	}
 	return queue.run(ctx)
 }

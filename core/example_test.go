@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 
 	"github.com/ostiary/ostiary/core"
+	"github.com/ostiary/ostiary/store"
 	"github.com/ostiary/ostiary/store/memory"
 )
 
@@ -64,4 +66,53 @@ func ExampleAuth_Handler() {
 	mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/auth/get-session", nil))
 	printResponse(w)
 	// Output: 200 null
+}
+
+func ExampleDatabaseHook() {
+	auth, err := core.New(core.Config{
+		Secret:        "an-example-of-32-bytes-or-more-0123456789",
+		BaseURL:       "http://localhost:8080",
+		Store:         memory.New(),
+		EmailPassword: core.EmailPassword{Enabled: true},
+		DatabaseHooks: []core.DatabaseHook{{
+			Table: core.TableUser,
+			BeforeCreate: func(_ context.Context, row store.Record) error {
+				if !strings.HasSuffix(row.String("email"), "@example.com") {
+					return &core.Error{Status: http.StatusForbidden, Code: "NOT_INVITED", Message: "Ask for an invitation"}
+				}
+				return nil
+			},
+			AfterCreate: func(_ context.Context, row store.Record) error {
+				fmt.Println("welcome,", row.String("name"))
+				return nil
+			},
+		}},
+	})
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = auth.Close(context.Background()) }()
+	if err := auth.Migrate(context.Background()); err != nil {
+		panic(err)
+	}
+
+	for _, email := range []string{"eve@elsewhere.com", "ada@example.com"} {
+		_, err := auth.SignUpEmail(context.Background(), core.SignUpEmailInput{Name: "Ada", Email: email, Password: "correct horse"})
+		fmt.Println(core.AsError(err))
+	}
+	// Output:
+	// Ask for an invitation
+	// welcome, Ada
+	// <nil>
+}
+
+func ExampleAuth_Purge() {
+	auth := exampleAuth()
+	defer func() { _ = auth.Close(context.Background()) }()
+
+	done, err := auth.Purge(context.Background(), func(p core.Purged) {
+		fmt.Println(p.Sessions, "sessions so far")
+	})
+	fmt.Printf("%+v %v\n", done, err)
+	// Output: {Sessions:0 Verifications:0} <nil>
 }
