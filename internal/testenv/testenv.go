@@ -1,6 +1,6 @@
-// Package testenv gives tests the services they need: an empty PostgreSQL
-// database, a Redis server, and a proxy in front of either that can refuse,
-// cut or hang.
+// Package testenv gives tests the services they need: an empty PostgreSQL,
+// MySQL or MongoDB database, a Redis server, and a proxy in front of any of
+// them that can refuse, cut or hang.
 //
 //	func TestSomething(t *testing.T) {
 //		url := testenv.Postgres(t)
@@ -8,9 +8,9 @@
 //	}
 //
 // The services themselves come from outside: `make test` starts private ones
-// and names them in the environment, in [PostgresEnv] and [RedisEnv]. Where a
-// variable is missing the test is skipped, and fails when CI is set, so that
-// nothing goes unchecked there.
+// and names them in the environment, in [PostgresEnv], [MySQLEnv], [MongoEnv]
+// and [RedisEnv]. Where a variable is missing the test is skipped, and fails
+// when CI is set, so that nothing goes unchecked there.
 //
 // Only test code may import this package.
 package testenv
@@ -33,6 +33,12 @@ const (
 	// PostgresEnv holds the URL of a PostgreSQL database whose user may create
 	// databases, such as postgres://postgres@127.0.0.1:5432/postgres.
 	PostgresEnv = "OSTIARY_TEST_POSTGRES"
+	// MySQLEnv holds the URL of a MySQL or MariaDB server whose user may create
+	// databases, such as mysql://root@127.0.0.1:3306/mysql.
+	MySQLEnv = "OSTIARY_TEST_MYSQL"
+	// MongoEnv holds the URL of a server that speaks MongoDB's protocol, such as
+	// mongodb://127.0.0.1:27017/.
+	MongoEnv = "OSTIARY_TEST_MONGO"
 	// RedisEnv holds the URL of a Redis database, such as
 	// redis://127.0.0.1:6379/0.
 	RedisEnv = "OSTIARY_TEST_REDIS"

@@ -115,11 +115,17 @@ func TestMissingServiceSkipsLocallyAndFailsInCI(t *testing.T) {
 		ask      func(testing.TB) string
 	}{
 		{"", "skip", testenv.Postgres},
+		{"", "skip", testenv.MySQL},
+		{"", "skip", testenv.Mongo},
 		{"", "skip", testenv.Redis},
 		{"true", "fatal", testenv.Postgres},
+		{"true", "fatal", testenv.MySQL},
+		{"true", "fatal", testenv.Mongo},
 		{"true", "fatal", testenv.Redis},
 	}
 	t.Setenv(testenv.PostgresEnv, "")
+	t.Setenv(testenv.MySQLEnv, "")
+	t.Setenv(testenv.MongoEnv, "")
 	t.Setenv(testenv.RedisEnv, "")
 	for i, test := range tests {
 		t.Run(fmt.Sprint(i, test.want), func(t *testing.T) {

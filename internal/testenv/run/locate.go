@@ -77,8 +77,8 @@ func (m machine) locate(ctx context.Context, r *runner, wanted []service) ([]loc
 func (m machine) installMissing(ctx context.Context, r *runner, wanted []service) error {
 	var packages []string
 	for _, s := range wanted {
-		if m.programs(s) == "" {
-			packages = append(packages, s.debian)
+		if dir, _ := m.programs(s); dir == "" {
+			packages = append(packages, strings.Fields(s.debian)...)
 		}
 	}
 	if len(packages) == 0 || m.install == nil {
@@ -89,8 +89,8 @@ func (m machine) installMissing(ctx context.Context, r *runner, wanted []service
 
 func (m machine) find(ctx context.Context, s service) (located, error) {
 	// Looked for again: a package may have come since.
-	if bin := m.programs(s); bin != "" {
-		return located{s, bin, func(ctx context.Context, r *runner) (string, error) {
+	if dir, bin := m.programs(s); dir != "" {
+		return located{s, dir, func(ctx context.Context, r *runner) (string, error) {
 			return s.local(ctx, r, bin)
 		}}, nil
 	}
@@ -106,18 +106,25 @@ func (m machine) find(ctx context.Context, s service) (located, error) {
 		s.name, s.debian, s.brew, s.env)
 }
 
-// programs returns the directory with all programs of the service, or "".
-func (m machine) programs(s service) string {
+// programs returns the first directory that has all programs of the service,
+// and their paths; or "". What is in sbin belongs to the bin beside it, and
+// often not to the PATH.
+func (m machine) programs(s service) (dir string, bin programs) {
 	for _, dir := range m.directories() {
-		missing := slices.ContainsFunc(s.programs, func(name string) bool {
-			_, err := exec.LookPath(filepath.Join(dir, name))
-			return err != nil
-		})
-		if !missing {
-			return dir
+		bin := programs{}
+		for _, name := range s.programs {
+			for _, place := range []string{dir, filepath.Join(dir, "../sbin")} {
+				if path, err := exec.LookPath(filepath.Join(place, name)); err == nil {
+					bin[name] = path
+					break
+				}
+			}
+		}
+		if len(bin) == len(s.programs) {
+			return dir, bin
 		}
 	}
-	return ""
+	return "", nil
 }
 
 // programDirectories returns the PATH, and where packages of PostgreSQL put the

@@ -38,10 +38,10 @@ var postgresSettings = []string{
 	"-c", "max_connections=300",
 }
 
-func localPostgres(ctx context.Context, r *runner, bin string) (string, error) {
-	owner, err := unprivileged()
+func localPostgres(ctx context.Context, r *runner, bin programs) (string, error) {
+	owner, err := unprivileged("postgres", "nobody")
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("PostgreSQL refuses to run as root: %w", err)
 	}
 	dir, err := r.subdir("postgres", owner)
 	if err != nil {
@@ -52,7 +52,7 @@ func localPostgres(ctx context.Context, r *runner, bin string) (string, error) {
 		return "", err
 	}
 	program := func(ctx context.Context, name string, args ...string) *exec.Cmd {
-		cmd := exec.CommandContext(ctx, filepath.Join(bin, name), args...)
+		cmd := exec.CommandContext(ctx, bin[name], args...)
 		cmd.Dir = dir
 		// The variables of the machine's own server are not for this one.
 		cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PG") }), "LC_ALL=C")

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/url"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 
 	"github.com/redis/go-redis/v9"
@@ -27,7 +26,7 @@ var redisServer = service{
 	container: redisContainer,
 }
 
-func localRedis(ctx context.Context, r *runner, bin string) (string, error) {
+func localRedis(ctx context.Context, r *runner, bin programs) (string, error) {
 	dir, err := r.subdir("redis", nil)
 	if err != nil {
 		return "", err
@@ -38,7 +37,7 @@ func localRedis(ctx context.Context, r *runner, bin string) (string, error) {
 		ping: pingRedis,
 		command: func(port int) (*exec.Cmd, error) {
 			// It ends in order, not with ctx.
-			cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(bin, "redis-server"), "-")
+			cmd := exec.CommandContext(context.WithoutCancel(ctx), bin["redis-server"], "-")
 			cmd.Dir = dir
 			cmd.Stdin = redisSettings("127.0.0.1", port)
 			return cmd, r.logTo(cmd, "redis.log")

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -41,28 +42,37 @@ func TestMain(m *testing.M) {
 
 func TestVariablesAreThoseTheTestsRead(t *testing.T) {
 	t.Parallel()
-	if postgres.env != testenv.PostgresEnv || redisServer.env != testenv.RedisEnv {
-		t.Errorf("got %s and %s, want %s and %s", postgres.env, redisServer.env, testenv.PostgresEnv, testenv.RedisEnv)
+	want := []string{testenv.PostgresEnv, testenv.MySQLEnv, testenv.MongoEnv, testenv.RedisEnv}
+	if got := variables(services...); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
 func TestCommandFindsItsServicesAndNothingIsLeft(t *testing.T) {
 	t.Parallel()
 	needs(t, services...)
-	c := command(t, nil, waiting(`echo "$OSTIARY_TEST_POSTGRES"; echo "$OSTIARY_TEST_REDIS"`)...)
-	postgresURL, redisURL := c.line(), c.line()
-	if err := pingPostgres(t.Context(), postgresURL); err != nil {
-		t.Errorf("PostgreSQL at %s: %v", postgresURL, err)
+	c := command(t, nil, waiting(printAll)...)
+	pings := map[string]func(context.Context, string) error{
+		testenv.PostgresEnv: pingPostgres,
+		testenv.MySQLEnv:    pingMaria,
+		testenv.MongoEnv:    pingMongo,
+		testenv.RedisEnv:    pingRedis,
 	}
-	if err := pingRedis(t.Context(), redisURL); err != nil {
-		t.Errorf("Redis at %s: %v", redisURL, err)
+	var urls []string
+	for _, s := range services {
+		url := c.line()
+		urls = append(urls, url)
+		if err := pings[s.env](t.Context(), url); err != nil {
+			t.Errorf("%s at %s: %v", s.name, url, err)
+		}
+		if s.env != testenv.MongoEnv { // FerretDB knows no passwords
+			c.mustNotAnswerWithout(url, pings[s.env])
+		}
 	}
-	c.mustNotAnswerWithout(postgresURL, pingPostgres)
-	c.mustNotAnswerWithout(redisURL, pingRedis)
 
 	c.release()
 	c.mustExit(0)
-	c.mustLeaveNothing(postgresURL, redisURL)
+	c.mustLeaveNothing(urls...)
 }
 
 func TestSignalEndsCommandAndServices(t *testing.T) {
@@ -88,8 +98,11 @@ func TestKilledRunnerLeavesNoProcess(t *testing.T) {
 		t.Skip("only Linux ends children with their parent")
 	}
 	needs(t, services...)
-	c := command(t, nil, waiting(`echo "$OSTIARY_TEST_POSTGRES"; echo "$OSTIARY_TEST_REDIS"`)...)
-	urls := []string{c.line(), c.line()}
+	c := command(t, nil, waiting(printAll)...)
+	var urls []string
+	for range services {
+		urls = append(urls, c.line())
+	}
 	if err := c.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -142,9 +155,11 @@ func TestExitCode(t *testing.T) {
 
 func TestVariablesOfTheEnvironmentAreKept(t *testing.T) {
 	t.Parallel()
-	c := command(t, noServices, "sh", "-c", `echo "$OSTIARY_TEST_POSTGRES $OSTIARY_TEST_REDIS"`)
-	if got := c.line(); got != "set set" {
-		t.Errorf("the command got %q, want %q", got, "set set")
+	c := command(t, noServices, "sh", "-c", printAll)
+	for _, s := range services {
+		if got := c.line(); got != "set" {
+			t.Errorf("the command got %q as %s, want %q", got, s.env, "set")
+		}
 	}
 	c.mustExit(0)
 }
@@ -159,9 +174,9 @@ func TestWhatTheCommandLeavesBehindIsEnded(t *testing.T) {
 func TestServicesOfFailedStartAreRemoved(t *testing.T) {
 	t.Parallel()
 	needs(t, redisServer)
-	fails := map[string]func(context.Context, *runner, string) (string, error){
-		"error": func(context.Context, *runner, string) (string, error) { return "", errors.New("out of order") },
-		"panic": func(context.Context, *runner, string) (string, error) { panic("out of order") },
+	fails := map[string]func(context.Context, *runner, programs) (string, error){
+		"error": func(context.Context, *runner, programs) (string, error) { return "", errors.New("out of order") },
+		"panic": func(context.Context, *runner, programs) (string, error) { panic("out of order") },
 	}
 	for name, fail := range fails {
 		t.Run(name, func(t *testing.T) {
@@ -169,7 +184,7 @@ func TestServicesOfFailedStartAreRemoved(t *testing.T) {
 			var started *runner
 			var url string
 			first := redisServer
-			first.local = func(ctx context.Context, r *runner, bin string) (_ string, err error) {
+			first.local = func(ctx context.Context, r *runner, bin programs) (_ string, err error) {
 				started = r
 				url, err = redisServer.local(ctx, r, bin)
 				return url, err
@@ -351,6 +366,30 @@ esac
 	}
 }
 
+func TestProgramsOfAServiceMayStandInBinAndSbin(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"bin/client", "sbin/server", "sbin/client"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bin := filepath.Join(dir, "bin")
+	m := machine{directories: func() []string { return []string{"/does/not/exist", bin} }}
+	got, paths := m.programs(service{programs: []string{"client", "server"}})
+	want := programs{"client": filepath.Join(bin, "client"), "server": filepath.Join(dir, "sbin", "server")}
+	if got != bin || !maps.Equal(paths, want) {
+		t.Errorf("got %q with %v, want %q with %v", got, paths, bin, want)
+	}
+	if got, paths := m.programs(service{programs: []string{"client", "nothing"}}); got != "" || paths != nil {
+		t.Errorf("got %q with %v where a program is missing", got, paths)
+	}
+}
+
 func TestNewestVersionComesFirst(t *testing.T) {
 	t.Parallel()
 	dirs := []string{"/usr/lib/postgresql/9.6/bin", "/usr/lib/postgresql/15/bin", "/usr/pgsql-17/bin", "/opt/bin"}
@@ -380,16 +419,33 @@ func TestTemporaryDirectoryCanBeReachedByEveryUser(t *testing.T) {
 func needs(t *testing.T, wanted ...service) {
 	t.Helper()
 	for _, s := range wanted {
-		if thisMachine().programs(s) == "" {
+		if dir, _ := thisMachine().programs(s); dir == "" {
 			t.Skipf("%s is not installed", s.name)
 		}
 	}
 }
 
 var (
-	noServices = []string{testenv.PostgresEnv + "=set", testenv.RedisEnv + "=set"}
-	onlyRedis  = []string{testenv.PostgresEnv + "=set"}
+	noServices = set(services...)
+	onlyRedis  = set(postgres, mariaDB, mongoDB)
+	// printAll is a script that prints the URLs of all services.
+	printAll = `echo "$` + strings.Join(variables(services...), `"; echo "$`) + `"`
 )
+
+// set names the services to the command, which then does not start them.
+func set(named ...service) (environment []string) {
+	for _, variable := range variables(named...) {
+		environment = append(environment, variable+"=set")
+	}
+	return environment
+}
+
+func variables(of ...service) (names []string) {
+	for _, s := range of {
+		names = append(names, s.env)
+	}
+	return names
+}
 
 // waiting is a command that prints and then waits for [running.release].
 func waiting(script string) []string {
@@ -425,7 +481,8 @@ func execute(t *testing.T, environment []string, args ...string) *running {
 	c := &running{t: t, tmp: tmp, log: new(bytes.Buffer), exited: make(chan struct{})}
 	c.cmd = exec.CommandContext(context.Background(), args[0], args[1:]...)
 	c.cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, testenv.PostgresEnv+"=") || strings.HasPrefix(v, testenv.RedisEnv+"=")
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains(variables(services...), name)
 	}), append(environment, asCommand+"=1", "TMPDIR="+tmp)...)
 	// A pipe of our own, so that its end is the end of all who write to it.
 	output, stdout, err := os.Pipe()

@@ -13,6 +13,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -230,13 +231,13 @@ func (r *runner) close() error {
 	return errors.Join(problems...)
 }
 
-// unprivileged returns the account for servers that refuse to run as root, or
-// nil when this is not root.
-func unprivileged() (*syscall.Credential, error) {
+// unprivileged returns the first of the accounts that exists, for servers that
+// refuse to run as root, or nil when this is not root.
+func unprivileged(names ...string) (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil //nolint:nilnil // no account is the answer
 	}
-	for _, name := range []string{"postgres", "nobody"} {
+	for _, name := range names {
 		account, err := user.Lookup(name)
 		if err != nil {
 			continue
@@ -251,7 +252,7 @@ func unprivileged() (*syscall.Credential, error) {
 		}
 		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 	}
-	return nil, errors.New("PostgreSQL refuses to run as root and there is neither a user postgres nor nobody")
+	return nil, fmt.Errorf("there is no user %s", strings.Join(names, " and no user "))
 }
 
 func freePort(ctx context.Context) (int, error) {

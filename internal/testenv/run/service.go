@@ -17,16 +17,19 @@ type service struct {
 	name     string
 	env      string   // the variable that holds its URL
 	programs []string // what local needs
-	debian   string   // the package with the programs
+	debian   string   // the packages with the programs, apart by spaces
 	brew     string   // the same on macOS
 	image    string   // what container needs
-	// local starts it with the programs in bin, container with Docker. Both
+	// local starts it with the programs, container with Docker. Both
 	// return its URL once it answers.
-	local     func(ctx context.Context, r *runner, bin string) (url string, err error)
+	local     func(ctx context.Context, r *runner, bin programs) (url string, err error)
 	container func(ctx context.Context, r *runner) (url string, err error)
 }
 
-var services = []service{postgres, redisServer}
+// programs are the paths of a service's programs by their names.
+type programs map[string]string
+
+var services = []service{postgres, mariaDB, mongoDB, redisServer}
 
 // secret keeps other users of the machine out of the servers, which could run
 // any program for them under this user's name.
