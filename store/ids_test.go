@@ -170,3 +170,17 @@ func TestAFunctionForIDsIsToldTheTableAndMustNotReturnNothing(t *testing.T) {
 		t.Errorf("a failing function: got %q, %v", id, err)
 	}
 }
+
+func TestAFieldOfOneSchemaCanBeDeclaredInAnother(t *testing.T) {
+	t.Parallel()
+	serial := withIDs(t, store.SerialIDs())
+	again, err := store.NewSchema(store.Naming{}, store.UUIDv4(), store.Table{Name: "user"}, store.Table{
+		Name: "device", Fields: []*store.Field{{Name: "userId", Type: store.String, References: &store.Reference{Table: "user"}}},
+	}, store.Table{Name: "session", Fields: []*store.Field{serial.Table("session").Field("userId")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kind := again.Table("session").Field("userId").IDKind(); kind != store.UUIDID {
+		t.Errorf("the reference is of kind %s", kind)
+	}
+}

@@ -39,8 +39,9 @@ type Query struct {
 
 // Children asks for the rows of another table that refer to the row found.
 //
-// They are a []Record, empty where there are none. Where the reference field
-// is unique there is one at most, and it is a Record or nil.
+// They are a []Record, empty and not nil where there are none. Where the
+// reference field is unique there is one at most, and it is a Record or a plain
+// nil.
 type Children struct {
 	// Table is the logical name of the table that refers to the one queried.
 	Table string

@@ -172,7 +172,7 @@ func (t Type) convert(v any) (any, error) {
 
 // Canonical returns a copy of r with every value in the form that its field's
 // type asks for (see [Type.Canonical]). A field that the table does not have
-// is [ErrInvalid], and so is a time before the year 0 or after 9999, which has
+// is [ErrInvalid], and so is a time before the year 1 or after 9999, which has
 // no text that sorts, and text in a field of ids that is none of the schema's
 // [IDKind]. Stores call it on what they are given.
 func (t *Table) Canonical(r Record) (Record, error) {
@@ -186,7 +186,7 @@ func (t *Table) Canonical(r Record) (Record, error) {
 		if err != nil {
 			return nil, fmt.Errorf("field %q of %q: %w", name, t.Name, err)
 		}
-		if at, ok := c.(time.Time); ok && (at.Year() < 0 || at.Year() > 9999) {
+		if at, ok := c.(time.Time); ok && (at.Year() < 1 || at.Year() > 9999) {
 			return nil, fmt.Errorf("field %q of %q: %w: the year %d is out of range", name, t.Name, ErrInvalid, at.Year())
 		}
 		if text, ok := c.(string); ok && f.id > TextID {

@@ -151,7 +151,8 @@ type Naming struct {
 	Prefix string
 	// Schema is the PostgreSQL or SQL Server schema, or the MySQL database, that
 	// holds the tables. It has to exist. Empty: where the connection looks
-	// first. A database that has nothing of the kind refuses any other.
+	// first. A database that has nothing of the kind refuses any other; names
+	// mean nothing to a store in memory.
 	Schema string
 }
 
@@ -263,6 +264,7 @@ func NewSchema(n Naming, ids IDs, tables ...Table) (*Schema, error) {
 				fail("table %q: field %q is %s, which cannot be indexed", t.Name, f.Name, f.Type)
 			default:
 				copied := *f
+				copied.id, copied.column = 0, "" // it may come from another schema
 				if f.References != nil {
 					ref := *f.References
 					copied.References = &ref

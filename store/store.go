@@ -38,8 +38,8 @@ import "context"
 // ErrUnavailable: callers turn it into "try later", never into "no such row".
 type Store interface {
 	// Create inserts a row and returns it as stored. Fields that the record
-	// leaves out are null, except for the id: the database makes it where the
-	// schema's [IDs] say so, and elsewhere a row without one is [ErrInvalid]. It fails with a [DuplicateError] when a unique
+	// leaves out are null, except for the id, left out or nil: the database makes it
+	// where the schema's [IDs] say so, and elsewhere it is [ErrInvalid]. It fails with a [DuplicateError] when a unique
 	// field or index already holds the value.
 	Create(ctx context.Context, t *Table, r Record) (Record, error)
 

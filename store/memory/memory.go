@@ -7,6 +7,11 @@
 // The one thing to know: the rows go when the process does, and no other
 // process sees them.
 //
+// Names in the database mean nothing here: the store goes by the logical ones
+// and takes every [store.Naming], also one with a Schema. Where the database is
+// to make the ids it makes them; numbers are counted for each table and never
+// come twice.
+//
 // One lock guards everything, and a transaction holds it from its beginning to
 // its end. A call made inside [Store.Tx] without the context that Tx handed
 // out therefore waits until its own context is done.
@@ -43,6 +48,9 @@ func (s *Store) Create(ctx context.Context, t *store.Table, r store.Record) (sto
 	err := s.statement(ctx, "create", t, func(x *tx, tab *table) error {
 		rec, err := t.Canonical(r)
 		if err != nil {
+			return err
+		}
+		if err := tab.makeID(t, rec); err != nil {
 			return err
 		}
 		stored, err := x.create(tab, rec)
@@ -92,7 +100,7 @@ func (s *Store) Count(ctx context.Context, t *store.Table, w store.Where) (int64
 		if err != nil {
 			return err
 		}
-		n = int64(len(tab.match(w)))
+		n = int64(len(tab.match(t, w)))
 		return nil
 	})
 	return n, err

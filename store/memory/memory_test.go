@@ -14,12 +14,19 @@ import (
 
 func TestStore(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(*testing.T) store.Store { return memory.New() })
+	storetest.RunOptions(t, func(*testing.T) store.Store { return memory.New() }, storetest.Options{
+		OpenSchema: func(*testing.T) (store.Store, string) { return memory.New(), "tenant" },
+	})
 }
 
 func compile(t testing.TB, tables ...store.Table) *store.Schema {
 	t.Helper()
-	schema, err := store.NewSchema(store.Naming{}, store.IDs{}, tables...)
+	return compileIDs(t, store.IDs{}, tables...)
+}
+
+func compileIDs(t testing.TB, ids store.IDs, tables ...store.Table) *store.Schema {
+	t.Helper()
+	schema, err := store.NewSchema(store.Naming{}, ids, tables...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,6 +194,97 @@ func TestAJoinToATableThatIsNotMigratedIsRefused(t *testing.T) {
 	}
 }
 
+// numbered returns a store whose tables "a" and "b" have numbers for ids, and a
+// function that creates a row and returns its id. An empty id is left out.
+func numbered(t *testing.T) (s *memory.Store, create func(ctx context.Context, table, id string) string) {
+	t.Helper()
+	schema := compileIDs(t, store.SerialIDs(), store.Table{Name: "a"}, store.Table{Name: "b"})
+	s = memory.New()
+	if err := s.Migrate(t.Context(), schema); err != nil {
+		t.Fatal(err)
+	}
+	return s, func(ctx context.Context, table, id string) string {
+		t.Helper()
+		r := store.Record{}
+		if id != "" {
+			r["id"] = id
+		}
+		got, err := s.Create(ctx, schema.Table(table), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.String("id")
+	}
+}
+
+func TestNumbersAreCountedForEachTable(t *testing.T) {
+	t.Parallel()
+	_, create := numbered(t)
+	for _, c := range []struct{ table, given, want string }{
+		{"a", "", "1"},
+		{"a", "", "2"},
+		{"b", "", "1"},
+		{"a", "3", "3"},
+		{"a", "", "4"}, // steps over a given one
+		{"a", "10", "10"},
+		{"a", "7", "7"},
+		{"a", "", "11"},
+	} {
+		if got := create(t.Context(), c.table, c.given); got != c.want {
+			t.Errorf("in %s, given %q: the id is %s, want %s", c.table, c.given, got, c.want)
+		}
+	}
+}
+
+func TestANumberIsNotUsedAgain(t *testing.T) {
+	t.Parallel()
+	s, create := numbered(t)
+	errNo := errors.New("no")
+	err := s.Tx(t.Context(), func(ctx context.Context) error {
+		create(ctx, "a", "")
+		return errNo
+	})
+	if !errors.Is(err, errNo) {
+		t.Fatal(err)
+	}
+	if got := create(t.Context(), "a", ""); got != "2" {
+		t.Errorf("after a rollback the id is %s, want 2", got)
+	}
+}
+
+func TestThereIsNoNumberBeyondTheLast(t *testing.T) {
+	t.Parallel()
+	schema := compileIDs(t, store.SerialIDs(), store.Table{Name: "a"})
+	s := memory.New()
+	if err := s.Migrate(t.Context(), schema); err != nil {
+		t.Fatal(err)
+	}
+	create(t, s, schema.Table("a"), store.Record{"id": fmt.Sprint(int64(math.MaxInt64))})
+	if _, err := s.Create(t.Context(), schema.Table("a"), store.Record{}); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("got %v, want ErrInvalid", err)
+	}
+}
+
+func TestNumbersStepOverTextThatLooksLikeOne(t *testing.T) {
+	t.Parallel()
+	text := compile(t, store.Table{Name: "a"})
+	numbers := compileIDs(t, store.SerialIDs(), store.Table{Name: "a"})
+	s := memory.New()
+	if err := s.Migrate(t.Context(), text); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"x", "5", "1"} {
+		create(t, s, text.Table("a"), store.Record{"id": id})
+	}
+	if err := s.Migrate(t.Context(), numbers); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Create(t.Context(), numbers.Table("a"), store.Record{})
+	if err != nil || got["id"] != "6" {
+		t.Errorf("the id is %v, %v; want 6", got["id"], err)
+	}
+}
+
 func ExampleNew() {
 	ctx := context.Background()
 	schema, err := store.NewSchema(store.Naming{}, store.IDs{}, store.Table{
@@ -214,6 +312,17 @@ func ExampleNew() {
 
 // BenchmarkFindSession is the hot path: a session by its token, with its user.
 func BenchmarkFindSession(b *testing.B) {
+	benchmark(b, "session", store.Query{Where: store.Eq("token", "token-7"), Join: []string{"userId"}})
+}
+
+func BenchmarkFindUserWithSessions(b *testing.B) {
+	benchmark(b, "user", store.Query{Where: store.Eq("email", "7"), Children: []store.Children{{Table: "session"}}})
+}
+
+// benchmark reads one row among few and among many: an index makes no
+// difference of it.
+func benchmark(b *testing.B, table string, q store.Query) {
+	b.Helper()
 	schema := compile(b,
 		store.Table{Name: "user", Fields: []*store.Field{{Name: "email", Type: store.String, Unique: true}}},
 		store.Table{Name: "session", Fields: []*store.Field{
@@ -227,16 +336,14 @@ func BenchmarkFindSession(b *testing.B) {
 			if err := s.Migrate(b.Context(), schema); err != nil {
 				b.Fatal(err)
 			}
-			sessions := schema.Table("session")
 			for i := range size {
 				id := fmt.Sprint(i)
 				create(b, s, schema.Table("user"), store.Record{"id": id, "email": id})
-				create(b, s, sessions, store.Record{"id": id, "token": "token-" + id, "userId": id})
+				create(b, s, schema.Table("session"), store.Record{"id": id, "token": "token-" + id, "userId": id})
 			}
-			q := store.Query{Where: store.Eq("token", "token-7"), Join: []string{"userId"}}
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := s.FindOne(b.Context(), sessions, q); err != nil {
+				if _, err := s.FindOne(b.Context(), schema.Table(table), q); err != nil {
 					b.Fatal(err)
 				}
 			}

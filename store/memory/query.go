@@ -10,43 +10,82 @@ import (
 	"github.com/ostiary/ostiary/store"
 )
 
-// find runs a checked query and returns copies.
+// find runs a query and returns copies.
 func (s *Store) find(t *store.Table, tab *table, q store.Query) ([]store.Record, error) {
-	w, err := checkQuery(t, q)
+	q, err := t.CanonicalQuery(q)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range q.Join {
-		target := t.Field(name).References.Target()
-		if err := s.tables[target.Name].covers(target); err != nil {
-			return nil, fmt.Errorf("join %s: %w", target.Name, err)
-		}
+	if err := s.coversJoined(t, q); err != nil {
+		return nil, err
 	}
-	rows := tab.match(w)
-	slices.SortStableFunc(rows, func(a, b *row) int { return compareBy(q.Sort, a.rec, b.rec) })
-	rows = page(rows, q.Offset, q.Limit)
+	rows := page(tab.match(t, q.Where), t, q.Sort, q.Offset, q.Limit)
 	out := make([]store.Record, len(rows))
 	for i, r := range rows {
 		out[i] = project(t, r.rec, q.Select)
 		for _, name := range q.Join {
 			s.join(out[i], r.rec, t.Field(name))
 		}
+		for _, c := range q.Children {
+			s.joinChildren(out[i], r.rec, t.Schema().Table(c.Table), c)
+		}
 	}
 	return out, nil
+}
+
+// coversJoined fails unless the tables that a checked query joins are migrated.
+func (s *Store) coversJoined(t *store.Table, q store.Query) error {
+	joined := make([]*store.Table, 0, len(q.Join)+len(q.Children))
+	for _, name := range q.Join {
+		joined = append(joined, t.Field(name).References.Target())
+	}
+	for _, c := range q.Children {
+		joined = append(joined, t.Schema().Table(c.Table))
+	}
+	for _, j := range joined {
+		if err := s.tables[j.Name].covers(j); err != nil {
+			return fmt.Errorf("join %s: %w", j.Name, err)
+		}
+	}
+	return nil
 }
 
 // join adds to out the row that the reference field of rec points to.
 func (s *Store) join(out, rec store.Record, f *store.Field) {
 	ref := f.References
 	out[ref.As] = nil
-	if v := rec[f.Name]; v != nil {
-		for _, r := range s.tables[ref.Table].lookup(ref.Field, v) {
-			out[ref.As] = project(ref.Target(), r.rec, nil)
-		}
+	for _, r := range s.tables[ref.Table].lookup(ref.Field, rec[f.Name]) {
+		out[ref.As] = project(ref.Target(), r.rec, nil)
 	}
 }
 
-func page(rows []*row, offset, limit int) []*row {
+// joinChildren adds to out the rows of the table child that refer to rec.
+func (s *Store) joinChildren(out, rec store.Record, child *store.Table, c store.Children) {
+	field := child.Field(c.Field)
+	rows := s.tables[c.Table].lookup(c.Field, rec[field.References.Field])
+	if field.Unique {
+		out[c.As] = nil
+		for _, r := range rows {
+			out[c.As] = project(child, r.rec, nil)
+		}
+		return
+	}
+	rows = page(rows, child, c.Sort, 0, c.Limit)
+	children := make([]store.Record, len(rows))
+	for i, r := range rows {
+		children[i] = project(child, r.rec, nil)
+	}
+	out[c.As] = children
+}
+
+// page sorts the rows of the table and returns those that offset and limit
+// leave. Without a sort they stay in the order they are in.
+func page(rows []*row, t *store.Table, by []store.Sort, offset, limit int) []*row {
+	if len(by) > 0 {
+		slices.SortFunc(rows, func(a, b *row) int {
+			return cmp.Or(compareBy(t, by, a.rec, b.rec), cmp.Compare(a.seq, b.seq))
+		})
+	}
 	rows = rows[min(offset, len(rows)):]
 	if limit == 0 {
 		limit = store.DefaultLimit
@@ -71,32 +110,6 @@ func project(t *store.Table, rec store.Record, names []string) store.Record {
 	return out.Clone()
 }
 
-// checkQuery returns the condition in canonical form.
-func checkQuery(t *store.Table, q store.Query) (store.Where, error) {
-	if q.Offset < 0 || q.Limit < store.NoLimit {
-		return store.Where{}, fmt.Errorf("%w: offset %d, limit %d", store.ErrInvalid, q.Offset, q.Limit)
-	}
-	for _, name := range q.Select {
-		if t.Field(name) == nil {
-			return store.Where{}, fmt.Errorf("%w: selected field %q does not exist", store.ErrInvalid, name)
-		}
-	}
-	for _, by := range q.Sort {
-		if f := t.Field(by.Field); f == nil || !ordered(f) {
-			return store.Where{}, fmt.Errorf("%w: no sorting by %q", store.ErrInvalid, by.Field)
-		}
-	}
-	for _, name := range q.Join {
-		if f := t.Field(name); f == nil || f.References == nil {
-			return store.Where{}, fmt.Errorf("%w: joined field %q is no reference", store.ErrInvalid, name)
-		}
-	}
-	return t.CanonicalWhere(q.Where)
-}
-
-// ordered reports whether values of the field can be compared.
-func ordered(f *store.Field) bool { return f.Type != store.JSON && f.Type != store.Strings }
-
 // writable returns the rows that a write with the condition affects.
 func writable(t *store.Table, tab *table, w store.Where) ([]*row, error) {
 	if w.IsZero() {
@@ -106,7 +119,7 @@ func writable(t *store.Table, tab *table, w store.Where) ([]*row, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tab.match(w), nil
+	return tab.match(t, w), nil
 }
 
 func checkDelta(t *store.Table, delta map[string]int64, set store.Record) error {
@@ -140,14 +153,15 @@ func addTo(set store.Record, t *store.Table, rec store.Record, delta map[string]
 	return nil
 }
 
-// matches reports whether the condition, in canonical form, matches rec.
-func matches(w store.Where, rec store.Record) bool {
+// matches reports whether the condition, in canonical form, matches rec, a row
+// of the table.
+func matches(t *store.Table, w store.Where, rec store.Record) bool {
 	v := rec[w.Field]
 	switch w.Op {
 	case store.OpAnd:
-		return !slices.ContainsFunc(w.Of, func(c store.Where) bool { return !matches(c, rec) })
+		return !slices.ContainsFunc(w.Of, func(c store.Where) bool { return !matches(t, c, rec) })
 	case store.OpOr:
-		return slices.ContainsFunc(w.Of, func(c store.Where) bool { return matches(c, rec) })
+		return slices.ContainsFunc(w.Of, func(c store.Where) bool { return matches(t, c, rec) })
 	case store.OpEq:
 		return equal(v, w.Value, w.Insensitive)
 	case store.OpNe:
@@ -157,7 +171,7 @@ func matches(w store.Where, rec store.Record) bool {
 	case store.OpNotIn:
 		return !slices.ContainsFunc(w.Values, func(x any) bool { return equal(v, x, w.Insensitive) })
 	case store.OpLt, store.OpLte, store.OpGt, store.OpGte:
-		return v != nil && inOrder(w.Op, compare(v, w.Value, w.Insensitive))
+		return v != nil && inOrder(w.Op, order(t.Field(w.Field), v, w.Value, w.Insensitive))
 	case store.OpContains, store.OpPrefix, store.OpSuffix:
 		text, ok := v.(string)
 		return ok && matchesText(w, text)
@@ -200,10 +214,10 @@ func equal(a, b any, fold bool) bool {
 	return compare(a, b, fold) == 0
 }
 
-func compareBy(order []store.Sort, a, b store.Record) int {
-	for _, by := range order {
-		c := compareNulls(a[by.Field], b[by.Field])
-		if by.Desc {
+func compareBy(t *store.Table, by []store.Sort, a, b store.Record) int {
+	for _, s := range by {
+		c := compareNulls(t.Field(s.Field), a[s.Field], b[s.Field])
+		if s.Desc {
 			c = -c
 		}
 		if c != 0 {
@@ -213,7 +227,7 @@ func compareBy(order []store.Sort, a, b store.Record) int {
 	return 0
 }
 
-func compareNulls(a, b any) int {
+func compareNulls(f *store.Field, a, b any) int {
 	switch {
 	case a == nil && b == nil:
 		return 0
@@ -222,7 +236,17 @@ func compareNulls(a, b any) int {
 	case b == nil:
 		return 1
 	}
-	return compare(a, b, false)
+	return order(f, a, b, false)
+}
+
+// order compares two values of a field, neither of them null: text of digits
+// as the number that it is.
+func order(f *store.Field, a, b any, fold bool) int {
+	if f.IDKind() == store.SerialID {
+		a, b := a.(string), b.(string)
+		return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
+	}
+	return compare(a, b, fold)
 }
 
 // compare orders two values of one type, neither of them null.

@@ -2,9 +2,12 @@ package memory
 
 import (
 	"cmp"
+	"crypto/rand"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 
 	"github.com/ostiary/ostiary/store"
 )
@@ -16,6 +19,8 @@ type table struct {
 	fields  map[string]*store.Field
 	rows    map[*row]struct{}
 	indexes []*index
+	ids     store.IDKind
+	serial  int64 // the highest id so far, rows that are gone among them; of SerialID only
 }
 
 // row is one row. It never changes: a write replaces it.
@@ -52,6 +57,13 @@ func (tab *table) migrated(t *store.Table) (*table, error) {
 		next.fields = maps.Clone(tab.fields)
 		next.rows = tab.rows
 		next.indexes = slices.Clone(tab.indexes)
+		next.serial = tab.serial
+	}
+	next.ids = t.Field(store.ID).IDKind()
+	if tab != nil && tab.ids != next.ids {
+		for r := range next.rows {
+			next.noteID(r)
+		}
 	}
 	for _, f := range t.Fields {
 		if next.fields[f.Name] == nil {
@@ -115,6 +127,7 @@ func (tab *table) swap(old, new *row) {
 	}
 	if new != nil {
 		tab.rows[new] = struct{}{}
+		tab.noteID(new)
 		for _, ix := range tab.indexes {
 			ix.add(new)
 		}
@@ -146,22 +159,55 @@ func (tab *table) checkUnique(old, r *row) error {
 	return nil
 }
 
-// lookup returns the rows whose field, which has an index, equals v.
+// makeID gives the record an id where it has none and the schema leaves it to
+// the database to make one.
+func (tab *table) makeID(t *store.Table, rec store.Record) (err error) {
+	ids := t.Schema().IDs()
+	switch {
+	case rec[store.ID] != nil || !ids.ByDatabase():
+		return nil
+	case ids.Kind() != store.SerialID:
+		rec[store.ID], err = ids.New(rand.Reader, t.Name)
+		return err
+	case tab.serial == math.MaxInt64:
+		return fmt.Errorf("%w: there are no ids left", store.ErrInvalid)
+	}
+	rec[store.ID] = strconv.FormatInt(tab.serial+1, 10)
+	return nil
+}
+
+// noteID keeps the id of a row, which may be a given one, from being made for
+// another, also when the row is taken back.
+func (tab *table) noteID(r *row) {
+	if tab.ids != store.SerialID {
+		return
+	}
+	// Text from before the ids were numbers is passed over.
+	if n, err := strconv.ParseInt(r.rec.String(store.ID), 10, 64); err == nil {
+		tab.serial = max(tab.serial, n)
+	}
+}
+
+// lookup returns the rows whose field, which has an index, equals v: none when
+// v is null.
 func (tab *table) lookup(field string, v any) []*row {
+	if v == nil {
+		return nil
+	}
 	rows, _ := tab.narrow(map[string][]any{field: {v}})
 	return rows
 }
 
 // match returns the rows that the condition matches, in the order in which
 // they were created.
-func (tab *table) match(w store.Where) []*row {
+func (tab *table) match(t *store.Table, w store.Where) []*row {
 	fixed := map[string][]any{}
 	fix(w, fixed)
 	candidates, narrowed := tab.narrow(fixed)
 	if !narrowed {
 		candidates = slices.Collect(maps.Keys(tab.rows))
 	}
-	matching := slices.DeleteFunc(candidates, func(r *row) bool { return !matches(w, r.rec) })
+	matching := slices.DeleteFunc(candidates, func(r *row) bool { return !matches(t, w, r.rec) })
 	slices.SortFunc(matching, func(a, b *row) int { return cmp.Compare(a.seq, b.seq) })
 	return matching
 }

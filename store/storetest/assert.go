@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,6 +83,16 @@ func (f *fixture) findMany(table string, q store.Query) []store.Record {
 	return got
 }
 
+// nRows returns the rows that the query finds, which must be n.
+func (f *fixture) nRows(n int, table string, q store.Query) []store.Record {
+	f.Helper()
+	got := f.findMany(table, q)
+	if len(got) != n {
+		f.Fatalf("%d rows, want %d: %q", len(got), n, idsOf(got))
+	}
+	return got
+}
+
 func (f *fixture) count(table string, w store.Where) int64 {
 	f.Helper()
 	n, err := f.store.Count(f.Context(), f.table(table), w)
@@ -118,18 +129,34 @@ func (f *fixture) add(table string, w store.Where, delta map[string]int64, set s
 	return got
 }
 
+// inserted creates n rows of the table in one transaction.
+func (f *fixture) inserted(table string, n int, row func(i int) store.Record) {
+	f.Helper()
+	err := f.store.Tx(f.Context(), func(ctx context.Context) error {
+		for i := range n {
+			if _, err := f.store.Create(ctx, f.table(table), row(i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		f.Fatalf("insert %d rows in %s: %v", n, table, err)
+	}
+}
+
 // matches fails unless exactly the rows with these ids match, both when they
 // are read and when they are counted.
 func (f *fixture) matches(table string, w store.Where, ids ...string) {
 	f.Helper()
 	got := idsOf(f.findMany(table, store.Query{Where: w}))
 	slices.Sort(got)
-	slices.Sort(ids)
-	if !slices.Equal(got, ids) {
-		f.Errorf("%+v matches %q, want %q", w, got, ids)
+	want := slices.Sorted(slices.Values(ids))
+	if !slices.Equal(got, want) {
+		f.Errorf("%s matches %q, want %q", show(w), got, want)
 	}
 	if n := f.count(table, w); n != int64(len(ids)) {
-		f.Errorf("%+v counts %d, want %d", w, n, len(ids))
+		f.Errorf("%s counts %d, want %d", show(w), n, len(ids))
 	}
 }
 
@@ -182,6 +209,9 @@ func sameValue(got, want any) bool {
 	case store.Record:
 		g, ok := got.(store.Record)
 		return ok && len(differences(g, w)) == 0
+	case []store.Record:
+		g, ok := got.([]store.Record)
+		return ok && slices.EqualFunc(g, w, func(g, w store.Record) bool { return len(differences(g, w)) == 0 })
 	case json.RawMessage:
 		g, ok := got.(json.RawMessage)
 		return ok && reflect.DeepEqual(decode(g), decode(w))
@@ -209,6 +239,9 @@ func show(v any) string {
 	s := fmt.Sprintf("%T %#v", v, v)
 	if raw, ok := v.(json.RawMessage); ok {
 		s = fmt.Sprintf("JSON %s", raw)
+	}
+	if w, ok := v.(store.Where); ok {
+		s = fmt.Sprintf("%+v", w)
 	}
 	if at, ok := v.(time.Time); ok {
 		s = "time " + at.Format(time.RFC3339Nano)
@@ -246,8 +279,7 @@ func (f *fixture) duplicates(what string, err error, table string, fields ...str
 		return
 	}
 	got := slices.Sorted(slices.Values(dup.Fields))
-	slices.Sort(fields)
-	if dup.Table != table || !slices.Equal(got, fields) {
+	if dup.Table != table || !slices.Equal(got, slices.Sorted(slices.Values(fields))) {
 		f.Errorf("%s: duplicate in %s of %q, want %s of %q (logical names)", what, dup.Table, dup.Fields, table, fields)
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
+	"time"
 
 	"github.com/ostiary/ostiary/store"
 )
@@ -22,6 +24,29 @@ func (f *fixture) oneWins(errs []error, check func(err error)) {
 	}
 	for _, err := range failed {
 		check(err)
+	}
+}
+
+// must fails with the errors that there are.
+func (f *fixture) must(errs []error) {
+	f.Helper()
+	if err := errors.Join(errs...); err != nil {
+		f.Error(err)
+	}
+}
+
+// untilNoConflict runs fn again as long as it loses against others, who get
+// longer each time to come through.
+func (f *fixture) untilNoConflict(fn func() error) error {
+	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+		if err := fn(); !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+		select {
+		case <-time.After(rand.N(wait)):
+		case <-f.Context().Done():
+			return f.Context().Err()
+		}
 	}
 }
 
@@ -53,23 +78,25 @@ var concurrentCases = []testCase{
 		})
 		f.oneWins(errs, func(err error) { f.duplicates("a loser", err, "account", "providerId", "accountId") })
 	})},
-	{"creates of one unique value in transactions have one winner", migrated(func(f *fixture) {
+	{"creates of one unique value in transactions have one winner", transactional(migrated(func(f *fixture) {
 		users, sessions := f.table("user"), f.table("session")
 		errs := parallel(callers, func(i int) error {
 			id := fmt.Sprint(i)
-			return f.store.Tx(f.Context(), func(ctx context.Context) error {
-				if _, err := f.store.Create(ctx, users, newUser(id, store.Record{"email": "one@example.com"})); err != nil {
+			return f.untilNoConflict(func() error {
+				return f.store.Tx(f.Context(), func(ctx context.Context) error {
+					if _, err := f.store.Create(ctx, users, newUser(id, store.Record{"email": "one@example.com"})); err != nil {
+						return err
+					}
+					_, err := f.store.Create(ctx, sessions, newSession(id, id, nil))
 					return err
-				}
-				_, err := f.store.Create(ctx, sessions, newSession(id, id, nil))
-				return err
+				})
 			})
 		})
 		f.oneWins(errs, func(err error) { f.duplicates("a loser", err, "user", "email") })
 		if u, s := f.count("user", store.Where{}), f.count("session", store.Where{}); u != 1 || s != 1 {
 			f.Errorf("%d users and %d sessions, want 1 of each", u, s)
 		}
-	})},
+	}))},
 	{"updates to one unique value have one winner", migrated(func(f *fixture) {
 		f.ages(callers)
 		users := f.table("user")
@@ -192,7 +219,7 @@ var concurrentCases = []testCase{
 			f.Errorf("the row was updated %d times and deleted %d times, error %v; want once each and none", updated, deleted, err)
 		}
 	})},
-	{"readers see whole transactions", migrated(func(f *fixture) {
+	{"readers see whole transactions", transactional(migrated(func(f *fixture) {
 		f.user("a", store.Record{"age": 100})
 		f.user("b", store.Record{"age": 0})
 		users := f.table("user")
@@ -230,8 +257,8 @@ var concurrentCases = []testCase{
 		if got := f.byID("user", "b")["age"]; got != int64(callers/2*5) {
 			f.Errorf("%v were moved, want %d", got, callers/2*5)
 		}
-	})},
-	{"transactions that cross succeed when they are run again", migrated(func(f *fixture) {
+	}))},
+	{"transactions that cross succeed when they are run again", once(transactional(migrated(func(f *fixture) {
 		f.user("a", store.Record{"age": 0})
 		f.user("b", store.Record{"age": 0})
 		users := f.table("user")
@@ -246,22 +273,131 @@ var concurrentCases = []testCase{
 			})
 		}
 		err := errors.Join(parallel(4, func(i int) error {
-			for {
-				ids := []string{"a", "b"}
-				if i%2 == 0 {
-					ids = []string{"b", "a"}
-				}
-				if err := cross(ids...); !errors.Is(err, store.ErrConflict) {
-					return err
-				}
+			ids := []string{"a", "b"}
+			if i%2 == 0 {
+				ids = []string{"b", "a"}
 			}
+			return f.untilNoConflict(func() error { return cross(ids...) })
 		})...)
 		if err != nil {
 			f.Error(err)
 		}
 		f.matches("user", store.Eq("age", 4), "a", "b")
+	})))},
+	{"transactions lose no update", transactional(migrated(func(f *fixture) {
+		f.user("u1", store.Record{"age": 0})
+		f.must(parallel(callers, func(i int) error {
+			return f.untilNoConflict(func() error {
+				return f.store.Tx(f.Context(), func(ctx context.Context) error {
+					if _, err := f.store.Create(ctx, f.table("session"), newSession(fmt.Sprint(i), "u1", nil)); err != nil {
+						return err
+					}
+					_, err := f.store.Add(ctx, f.table("user"), store.Eq("id", "u1"), deltas{"age": 1}, nil)
+					return err
+				})
+			})
+		}))
+		if got, n := f.byID("user", "u1")["age"], f.count("session", store.Where{}); got != int64(callers) || n != callers {
+			f.Errorf("counted %v and made %d rows, want %d of each", got, n, callers)
+		}
+	}))},
+	{"a guard on what was read loses no update", migrated(func(f *fixture) {
+		f.user("u1", store.Record{"age": 0, "role": ""})
+		users, u1 := f.table("user"), store.Eq("id", "u1")
+		f.must(parallel(6, func(i int) error {
+			for done := 0; done < 3; {
+				row, err := f.store.FindOne(f.Context(), users, store.Query{Where: u1})
+				if err != nil {
+					return err
+				}
+				guard := store.And(u1, store.Eq("age", row["age"]), store.Eq("role", row["role"]))
+				_, err = f.store.Add(f.Context(), users, guard, nil, store.Record{"age": row.Int("age") + 1, "role": row.String("role") + fmt.Sprint(i)})
+				switch {
+				case err == nil:
+					done++
+				case !errors.Is(err, store.ErrNotFound):
+					return err
+				}
+			}
+			return nil
+		}))
+		if got := f.byID("user", "u1"); got["age"] != int64(18) || len(got.String("role")) != 18 {
+			f.Errorf("counted %v and wrote %q, want 18 of each", got["age"], got["role"])
+		}
 	})},
-	{"no row outlives the one it refers to", migrated(func(f *fixture) {
+	{"what is read with joined rows is of one moment", transactional(migrated(func(f *fixture) {
+		f.user("u1", store.Record{"age": 0})
+		step := func(i int) error {
+			return f.untilNoConflict(func() error {
+				return f.store.Tx(f.Context(), func(ctx context.Context) error {
+					if _, err := f.store.Add(ctx, f.table("user"), store.Eq("id", "u1"), deltas{"age": 1}, nil); err != nil {
+						return err
+					}
+					_, err := f.store.Create(ctx, f.table("session"), newSession(fmt.Sprint(i), "u1", store.Record{"hits": i}))
+					return err
+				})
+			})
+		}
+		f.must(parallel(8, func(i int) error {
+			for j := range 5 {
+				if i == 0 {
+					if err := step(j); err != nil {
+						return err
+					}
+					continue
+				}
+				user, err := f.store.FindOne(f.Context(), f.table("user"), store.Query{Children: children(withSessions)})
+				if err != nil {
+					return err
+				}
+				if n := len(user.Records("session")); user.Int("age") != int64(n) {
+					return fmt.Errorf("a user who counts %v sessions was read with %d", user["age"], n)
+				}
+				rows, err := f.store.FindMany(f.Context(), f.table("session"), store.Query{Join: []string{"userId"}})
+				if err != nil {
+					return err
+				}
+				for _, r := range rows {
+					if r.Record("user").Int("age") != int64(len(rows)) {
+						return fmt.Errorf("%d sessions were read with a user who counts %v", len(rows), r.Record("user")["age"])
+					}
+				}
+			}
+			return nil
+		}))
+	}))},
+	{"lists hold whole rows while rows go", migrated(func(f *fixture) {
+		const n = 24
+		f.inserted("user", n, func(i int) store.Record { return fullUser(fmt.Sprint(i)) })
+		f.inserted("session", n, func(i int) store.Record { return newSession(fmt.Sprint(i), fmt.Sprint(i), nil) })
+		users := f.table("user")
+		f.must(parallel(8, func(i int) error {
+			for j := range n / 4 {
+				id := fmt.Sprint(i/2*n/4 + j)
+				if i%2 == 0 {
+					if _, err := f.store.Take(f.Context(), users, store.Eq("id", id)); err != nil {
+						return err
+					}
+					continue
+				}
+				rows, err := f.store.FindMany(f.Context(), users, store.Query{Children: children(withSessions)})
+				if err != nil {
+					return err
+				}
+				for _, r := range rows {
+					want := fullUser(r.String("id"))
+					want["session"] = r["session"]
+					if d := differences(r, want); len(d) > 0 {
+						return fmt.Errorf("user %v: %s", r["id"], d[0])
+					}
+				}
+			}
+			return nil
+		}))
+		f.matches("user", store.Where{})
+		f.matches("session", store.Where{})
+	})},
+	{"no row outlives the one it refers to", transactional(migrated(func(f *fixture) {
 		f.users("u1")
 		users, sessions := f.table("user"), f.table("session")
 		errs := parallel(callers, func(i int) error {
@@ -278,7 +414,7 @@ var concurrentCases = []testCase{
 			}
 		}
 		f.matches("session", store.Where{})
-	})},
+	}))},
 	{"callers of everything at once", migrated(func(f *fixture) {
 		f.users("u1")
 		err := errors.Join(parallel(callers, func(i int) error {

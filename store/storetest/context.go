@@ -58,7 +58,7 @@ func (f *fixture) calls() map[string]func(ctx context.Context) error {
 }
 
 var contextCases = []testCase{
-	{"that is done stops every call", migrated(func(f *fixture) {
+	{"that is done stops every call", once(alone(migrated(func(f *fixture) {
 		f.users("u1")
 		want := f.byID("user", "u1")
 		cancelled, cancel := context.WithCancel(f.Context())
@@ -71,8 +71,8 @@ var contextCases = []testCase{
 		}
 		f.equals(f.byID("user", "u1"), want)
 		f.matches("user", store.Where{}, "u1")
-	})},
-	{"that is done stops every call in a transaction", migrated(func(f *fixture) {
+	})))},
+	{"that is done stops every call in a transaction", once(transactional(alone(migrated(func(f *fixture) {
 		f.users("u1")
 		err := f.store.Tx(f.Context(), func(ctx context.Context) error {
 			cancelled, cancel := context.WithCancel(ctx)
@@ -89,8 +89,8 @@ var contextCases = []testCase{
 			f.Errorf("got error %v", err)
 		}
 		f.matches("user", store.Where{}, "u1")
-	})},
-	{"that is done leaves the store usable", migrated(func(f *fixture) {
+	}))))},
+	{"that is done leaves the store usable", once(alone(migrated(func(f *fixture) {
 		cancelled, cancel := context.WithCancel(f.Context())
 		cancel()
 		for range 30 {
@@ -100,8 +100,8 @@ var contextCases = []testCase{
 		}
 		f.users("u1")
 		f.tx(func(f *fixture) error { f.byID("user", "u1"); return nil })
-	})},
-	{"cancelled in a transaction rolls it back", migrated(func(f *fixture) {
+	})))},
+	{"cancelled in a transaction rolls it back", once(transactional(alone(migrated(func(f *fixture) {
 		ctx, cancel := context.WithCancel(f.Context())
 		defer cancel()
 		err := f.store.Tx(ctx, func(ctx context.Context) error {
@@ -122,8 +122,8 @@ var contextCases = []testCase{
 		})
 		f.fails("Tx", err, context.Canceled)
 		f.matches("user", store.Where{})
-	})},
-	{"cancelled before fn fails leaves fn's error", migrated(func(f *fixture) {
+	}))))},
+	{"cancelled before fn fails leaves fn's error", once(transactional(alone(migrated(func(f *fixture) {
 		ctx, cancel := context.WithCancel(f.Context())
 		defer cancel()
 		err := f.store.Tx(ctx, func(ctx context.Context) error {
@@ -135,8 +135,8 @@ var contextCases = []testCase{
 			f.Errorf("got error %v", err)
 		}
 		f.gone("user", "u1")
-	})},
-	{"ends the wait for another transaction", migrated(func(f *fixture) {
+	}))))},
+	{"ends the wait for another transaction", once(transactional(alone(migrated(func(f *fixture) {
 		f.users("u1")
 		outside := f
 		f.tx(func(f *fixture) error {
@@ -149,8 +149,8 @@ var contextCases = []testCase{
 		})
 		// What a database was asked before the caller gave up it may still do.
 		f.matches("user", store.In("name", "inside", "outside"), "u1")
-	})},
-	{"cancelled at any moment leaves all or nothing", migrated(func(f *fixture) {
+	}))))},
+	{"cancelled at any moment leaves all or nothing", once(transactional(alone(migrated(func(f *fixture) {
 		f.user("a", store.Record{"age": 0})
 		f.user("b", store.Record{"age": 0})
 		parallel(8, func(i int) error {
@@ -178,8 +178,8 @@ var contextCases = []testCase{
 		if n, _ := a.(int64); n < 2 {
 			f.Errorf("%d transactions took effect, want at least the two that nobody cancelled", n)
 		}
-	})},
-	{"with a value is handed on", migrated(func(f *fixture) {
+	}))))},
+	{"with a value is handed on", once(alone(migrated(func(f *fixture) {
 		type key struct{}
 		ctx := context.WithValue(f.Context(), key{}, "value")
 		err := f.store.Tx(ctx, func(ctx context.Context) error {
@@ -191,5 +191,5 @@ var contextCases = []testCase{
 		if err != nil {
 			f.Errorf("Tx: %v", err)
 		}
-	})},
+	})))},
 }

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -92,17 +91,7 @@ var findOneCases = []testCase{
 // ages inserts users "0" to "n-1", each as old as its id.
 func (f *fixture) ages(n int) {
 	f.Helper()
-	err := f.store.Tx(f.Context(), func(ctx context.Context) error {
-		for i := range n {
-			if _, err := f.store.Create(ctx, f.table("user"), newUser(fmt.Sprint(i), store.Record{"age": i})); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		f.Fatalf("insert %d users: %v", n, err)
-	}
+	f.inserted("user", n, func(i int) store.Record { return newUser(fmt.Sprint(i), store.Record{"age": i}) })
 }
 
 var byAge = []store.Sort{{Field: "age"}}
@@ -167,10 +156,7 @@ var findManyCases = []testCase{
 	})},
 	{"selects exactly the named fields", migrated(func(f *fixture) {
 		f.users("u1", "u2")
-		got := f.findMany("user", store.Query{Where: store.In("id", "u1", "u2"), Sort: []store.Sort{{Field: "email"}}, Select: []string{"email", "role"}})
-		if len(got) != 2 {
-			f.Fatalf("%d rows, want 2", len(got))
-		}
+		got := f.nRows(2, "user", store.Query{Where: store.In("id", "u1", "u2"), Sort: []store.Sort{{Field: "email"}}, Select: []string{"email", "role"}})
 		f.equals(got[0], store.Record{"email": "u1@example.com", "role": nil})
 		f.equals(got[1], store.Record{"email": "u2@example.com", "role": nil})
 	})},

@@ -170,7 +170,7 @@ var invalidCases = []testCase{
 		}
 		f.users("u1")
 	})},
-	{"fields that are not migrated are refused", func(f *fixture) {
+	{"fields that are not migrated are refused", empty(func(f *fixture) {
 		f.use(thing())
 		f.create("thing", store.Record{"id": "t1"})
 		t := f.compile(thing(&store.Field{Name: "size", Type: store.Int})).Table("thing")
@@ -188,7 +188,7 @@ var invalidCases = []testCase{
 		_, err = f.store.Add(f.Context(), t, w, deltas{"size": 1}, nil)
 		f.fails("Add", err, store.ErrInvalid)
 		f.matches("thing", store.Where{}, "t1")
-	}},
+	})},
 }
 
 // callsOn calls every method that takes a table and returns the errors. The

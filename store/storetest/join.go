@@ -17,10 +17,7 @@ var joinCases = []testCase{
 		want["user"] = fullUser("u1")
 		q := store.Query{Where: store.Eq("token", "token-s1"), Join: []string{"userId"}}
 		f.equals(f.findOne("session", q), want)
-		got := f.findMany("session", q)
-		if len(got) != 1 {
-			f.Fatalf("%d rows, want 1", len(got))
-		}
+		got := f.nRows(1, "session", q)
 		f.equals(got[0], want)
 	})},
 	{"without a join there is no row under the name", migrated(func(f *fixture) {
@@ -34,7 +31,7 @@ var joinCases = []testCase{
 		f.create("post", store.Record{"id": "p1"})
 		for _, got := range []store.Record{
 			f.findOne("post", store.Query{Join: []string{"authorId"}}),
-			f.findMany("post", store.Query{Join: []string{"authorId"}})[0],
+			f.nRows(1, "post", store.Query{Join: []string{"authorId"}})[0],
 		} {
 			if joined, ok := got["author"]; joined != nil || !ok {
 				f.Errorf("joined %#v (there: %v), want nil", joined, ok)

@@ -14,15 +14,8 @@ func thing(fields ...*store.Field) store.Table {
 	return store.Table{Name: "thing", Fields: append([]*store.Field{{Name: "name", Type: store.String}}, fields...)}
 }
 
-// use migrates to a schema of these tables and works with it from then on.
-func (f *fixture) use(tables ...store.Table) {
-	f.Helper()
-	f.schema = f.compile(tables...)
-	f.migrate(f.schema)
-}
-
 var migrateCases = []testCase{
-	{"makes every table", func(f *fixture) {
+	{"makes every table", empty(func(f *fixture) {
 		f.use(tables()...)
 		for _, t := range f.schema.Tables() {
 			if got := f.findMany(t.Name, store.Query{}); len(got) != 0 {
@@ -31,11 +24,11 @@ var migrateCases = []testCase{
 		}
 		f.create("user", fullUser("u1"))
 		f.equals(f.byID("user", "u1"), fullUser("u1"))
-	}},
-	{"to nothing", func(f *fixture) {
+	})},
+	{"to nothing", empty(func(f *fixture) {
 		f.use()
-	}},
-	{"again changes nothing", func(f *fixture) {
+	})},
+	{"again changes nothing", empty(func(f *fixture) {
 		f.use(tables()...)
 		f.create("user", fullUser("u1"))
 		f.create("session", newSession("s1", "u1", nil))
@@ -46,8 +39,8 @@ var migrateCases = []testCase{
 		f.matches("session", store.Where{}, "s1")
 		_, err := f.store.Create(f.Context(), f.table("user"), newUser("u2", store.Record{"email": "u1@example.com"}))
 		f.duplicates("a taken email", err, "user", "email")
-	}},
-	{"by many at once", func(f *fixture) {
+	})},
+	{"by many at once", empty(func(f *fixture) {
 		f.schema = f.compile(tables()...)
 		if _, failed := succeeded(parallel(10, func(int) error {
 			return f.store.Migrate(f.Context(), f.schema)
@@ -57,8 +50,8 @@ var migrateCases = []testCase{
 		f.create("user", fullUser("u1"))
 		_, err := f.store.Create(f.Context(), f.table("user"), newUser("u2", store.Record{"email": "u1@example.com"}))
 		f.duplicates("a taken email", err, "user", "email")
-	}},
-	{"by many at once, to different schemas", func(f *fixture) {
+	})},
+	{"by many at once, to different schemas", empty(func(f *fixture) {
 		small := f.compile(thing())
 		large := f.compile(
 			thing(&store.Field{Name: "size", Type: store.Int}, &store.Field{Name: "code", Type: store.String, Unique: true}),
@@ -74,8 +67,8 @@ var migrateCases = []testCase{
 		f.create("part", store.Record{"id": "p1", "thingId": "t1"})
 		_, err := f.store.Create(f.Context(), f.table("thing"), store.Record{"id": "t2", "code": "c"})
 		f.duplicates("a taken code", err, "thing", "code")
-	}},
-	{"adds a table", func(f *fixture) {
+	})},
+	{"adds a table", empty(func(f *fixture) {
 		f.use(thing())
 		f.create("thing", store.Record{"id": "t1", "name": "kept"})
 		f.use(thing(), store.Table{Name: "part", Fields: []*store.Field{
@@ -86,8 +79,8 @@ var migrateCases = []testCase{
 		f.fails("a reference to nothing", err, store.ErrReference)
 		f.delete("thing", store.Eq("name", "kept"))
 		f.gone("part", "p1")
-	}},
-	{"adds fields of every type, null in the rows there are", func(f *fixture) {
+	})},
+	{"adds fields of every type, null in the rows there are", empty(func(f *fixture) {
 		f.use(thing())
 		f.create("thing", store.Record{"id": "t1", "name": "kept"})
 		f.use(thing(
@@ -104,8 +97,8 @@ var migrateCases = []testCase{
 		f.matches("thing", store.Eq("size", nil), "t1")
 		want["size"] = int64(3)
 		f.equals(f.add("thing", store.Eq("id", "t1"), deltas{"size": 3}, nil), want)
-	}},
-	{"adds a unique field", func(f *fixture) {
+	})},
+	{"adds a unique field", empty(func(f *fixture) {
 		f.use(thing())
 		f.create("thing", store.Record{"id": "t1"})
 		f.create("thing", store.Record{"id": "t2"})
@@ -113,8 +106,8 @@ var migrateCases = []testCase{
 		f.update("thing", store.Eq("id", "t1"), store.Record{"serialNumber": "7"})
 		_, err := f.store.Update(f.Context(), f.table("thing"), store.Eq("id", "t2"), store.Record{"serialNumber": "7"})
 		f.duplicates("a taken value of the new field", err, "thing", "serialNumber")
-	}},
-	{"adds a reference", func(f *fixture) {
+	})},
+	{"adds a reference", empty(func(f *fixture) {
 		f.use(thing())
 		f.create("thing", store.Record{"id": "t1"})
 		f.use(
@@ -130,8 +123,8 @@ var migrateCases = []testCase{
 		}
 		f.delete("owner", store.All())
 		f.matches("thing", store.Eq("ownerId", nil), "t1")
-	}},
-	{"adds indexes, and they hold", func(f *fixture) {
+	})},
+	{"adds indexes, and they hold", empty(func(f *fixture) {
 		size := &store.Field{Name: "size", Type: store.Int}
 		f.use(thing(size))
 		f.create("thing", store.Record{"id": "t1", "name": "x", "size": 1})
@@ -142,8 +135,8 @@ var migrateCases = []testCase{
 		_, err := f.store.Create(f.Context(), f.table("thing"), store.Record{"id": "t3", "name": "x", "size": 1})
 		f.duplicates("a taken combination", err, "thing", "name", "size")
 		f.matches("thing", store.Eq("size", 2), "t2")
-	}},
-	{"with one index declared several times", func(f *fixture) {
+	})},
+	{"with one index declared several times", empty(func(f *fixture) {
 		code := &store.Field{Name: "code", Type: store.String, Unique: true, Indexed: true}
 		same := thing(code)
 		same.Indexes = []store.Index{
@@ -158,8 +151,8 @@ var migrateCases = []testCase{
 		f.create("thing", store.Record{"id": "t1", "name": "x", "code": "c"})
 		_, err := f.store.Create(f.Context(), f.table("thing"), store.Record{"id": "t2", "name": "y", "code": "c"})
 		f.duplicates("a taken code", err, "thing", "code")
-	}},
-	{"fails on a unique index that the rows violate, and keeps them", func(f *fixture) {
+	})},
+	{"fails on a unique index that the rows violate, and keeps them", empty(func(f *fixture) {
 		f.use(thing())
 		f.create("thing", store.Record{"id": "t1", "name": "x"})
 		f.create("thing", store.Record{"id": "t2", "name": "x"})
@@ -173,8 +166,8 @@ var migrateCases = []testCase{
 		f.use(grown)
 		_, err := f.store.Create(f.Context(), f.table("thing"), store.Record{"id": "t3", "name": "y"})
 		f.duplicates("a taken name", err, "thing", "name")
-	}},
-	{"drops nothing that the schema does not name", func(f *fixture) {
+	})},
+	{"drops nothing that the schema does not name", empty(func(f *fixture) {
 		f.use(tables()...)
 		large := f.schema
 		f.create("user", fullUser("u1"))
@@ -195,8 +188,8 @@ var migrateCases = []testCase{
 		if err != nil || got["userId"] != "u1" {
 			f.Errorf("session: %v, %v", got, err)
 		}
-	}},
-	{"to tables that refer to each other", func(f *fixture) {
+	})},
+	{"to tables that refer to each other", empty(func(f *fixture) {
 		f.use(
 			store.Table{Name: "team", Fields: []*store.Field{
 				{Name: "captainId", Type: store.String, References: &store.Reference{Table: "player", OnDelete: store.SetNull}},
@@ -223,11 +216,11 @@ var migrateCases = []testCase{
 		f.create("player", store.Record{"id": "p4", "teamId": "t1"})
 		f.delete("team", store.All())
 		f.gone("player", "p4")
-	}},
-	{"with names as long as they may be", func(f *fixture) {
+	})},
+	{"with names as long as they may be", empty(func(f *fixture) {
 		// Names of indexes are made from these and get too long for a database;
 		// cut short they must neither clash nor lose which fields they are of.
-		name := func(end string) string { return strings.Repeat("x", 60-len(end)) + end }
+		name := func(end string) string { return strings.Repeat("x", 55-len(end)) + end }
 		long := store.Table{
 			Name: name("t"),
 			Fields: []*store.Field{
@@ -255,8 +248,8 @@ var migrateCases = []testCase{
 		}
 		_, err := f.store.Create(f.Context(), f.table(table), store.Record{"id": "2", name("d"): "nothing"})
 		f.fails("a reference to nothing", err, store.ErrReference)
-	}},
-	{"with overridden names", func(f *fixture) {
+	})},
+	{"with overridden names", empty(func(f *fixture) {
 		n := f.naming
 		n.Tables = map[string]string{"user": "Select"}
 		n.Columns = map[string]string{"user.email": "Group", "user.name": "e_mail", "session.userId": "from"}
@@ -272,8 +265,8 @@ var migrateCases = []testCase{
 		g.duplicates("a taken email", err, "user", "email")
 		g.update("user", store.Eq("email", "u1@example.com"), store.Record{"email": "new@example.com", "name": "New"})
 		g.matches("user", store.Eq("email", "new@example.com"), "u1")
-	}},
-	{"while the tables are used", func(f *fixture) {
+	})},
+	{"while the tables are used", empty(func(f *fixture) {
 		f.use(tables()...)
 		err := errors.Join(parallel(8, func(i int) error {
 			if i%2 == 0 {
@@ -292,5 +285,5 @@ var migrateCases = []testCase{
 			f.Error(err)
 		}
 		f.matches("session", store.Where{}, "1", "3", "5", "7")
-	}},
+	})},
 }

@@ -1,9 +1,9 @@
 package storetest
 
 var pingCases = []testCase{
-	{"answers", func(f *fixture) {
+	{"answers", empty(func(f *fixture) {
 		if err := f.store.Ping(f.Context()); err != nil {
 			f.Errorf("Ping: %v", err)
 		}
-	}},
+	})},
 }

@@ -10,246 +10,145 @@
 //		})
 //	}
 //
-// The one thing to know: the function is called once for every case, from
-// cases that run in parallel, and each call must give a store that shares no
-// rows with another: a database or a schema of its own. The suite makes its
-// tables with Migrate and calls Close when the case ends; whatever else was
-// opened goes with t.Cleanup.
+// The one thing to know: the function is called many times, also from cases
+// that run in parallel, and each call must give a store that shares no rows
+// with another: a database or a schema of its own. The suite makes its tables
+// with Migrate and closes the store; whatever else was opened goes with
+// t.Cleanup. Most cases take turns with a few databases and delete their rows
+// afterwards; those that need an empty one, or that may leave something behind,
+// have it to themselves.
+//
+// # What is decided here
 //
 // Where the contract leaves room the suite decides, so that all stores behave
 // alike. All of these are [store.ErrInvalid]: null in a required field, text
 // with a NUL or invalid UTF-8 in a value or a condition, a float that is not
 // finite, an Update of no fields, a field in both halves of an Add, a negative
 // offset, order by or a condition other than null on JSON and strings, a table
-// or field that the database does not have. Text is ordered by its bytes. A
-// transaction's context may be used by several goroutines, and fails once the
-// transaction has ended.
+// or field that the database does not have, text that is too long for the index
+// of its field. Text is never cut short, and text of any length can be looked
+// for. Text is ordered by its bytes. An id matches as the text that it is when
+// a condition asks for a part of it, whatever column holds it. A number that
+// the database made for an id does not come twice, not even when its row is
+// gone, and is none that a row was given. A transaction's context may be used
+// by several goroutines, and fails once the transaction has ended. What one
+// query reads, joined rows and children among it, is of one moment.
 //
-// Work through the groups in the order of [RunWith]: Ping and Migrate first,
-// then Create and FindOne, on which all others rest; Concurrent last. A single
-// case is run with
+// # Writing a store
 //
-//	go test -run 'TestStore/SnakePlural/Take/one_winner'
+// Work through the groups in the order in which they run: Ping and Migrate
+// first, then Create and FindOne, on which all others rest; Concurrent last. A
+// single case is run with
 //
-// Run it with the race detector, and against the database that is meant: a
-// store that passes on one database says nothing of another.
+//	go test -run 'TestStore/SnakePlural/Take/is_once_only'
+//
+// The groups run once under each naming preset, SnakePlural and BetterAuth,
+// with ids that are text, and again with UUIDs and with Serial numbers for
+// ids. Then follow IDs, what each policy for ids promises, and Plugin, a
+// plugin's tables under every naming and every policy.
+//
+// A database that lacks something is no reason to leave the suite out: see
+// [Options]. Run it with the race detector, and against the database that is
+// meant: a store that passes on one database says nothing of another.
 package storetest
 
 import (
-	"context"
 	"testing"
-	"time"
 
 	"github.com/ostiary/ostiary/store"
 )
 
-// Run tests the store under both naming presets, [store.SnakePlural] and
-// [store.BetterAuth]. The latter has names that every database reserves
-// ("user", "order", "group"), so it fails where a store forgets to quote.
+// Options say what a store's database can do beyond, or cannot do of, what all
+// others can. The zero value is a database with transactions and nothing else
+// to tell.
+type Options struct {
+	// OpenSchema opens the store on an empty database, as the function given to
+	// the suite does, and names a schema in it that is empty too and is not where
+	// the connection looks first. It is for stores that honour the Schema of
+	// [store.Naming]; the suite then runs with it as well. Nil leaves that out.
+	OpenSchema func(t *testing.T) (s store.Store, schema string)
+	// WithoutTransactions leaves out what a database without transactions cannot
+	// do, and runs all the rest. The store's Tx then calls its function and
+	// returns its error, and what was written stays.
+	//
+	// An engine on such a store loses what it does in several steps when one of
+	// them fails: a user who signs up may be left without an account, a row may
+	// outlive the one it refers to, and others see a change before it is whole.
+	// What one call does to one row stays atomic: unique values, Take and Add
+	// are tested as ever.
+	WithoutTransactions bool
+}
+
+// Run tests a store that needs no [Options].
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	t.Helper()
-	t.Run("SnakePlural", func(t *testing.T) { RunWith(t, open, store.SnakePlural()) })
-	t.Run("BetterAuth", func(t *testing.T) { RunWith(t, open, store.BetterAuth()) })
+	RunOptions(t, open, Options{})
 }
 
-// RunWith tests the store under one naming.
-func RunWith(t *testing.T, open func(t *testing.T) store.Store, naming store.Naming) {
+// RunOptions tests the store with all that the options allow.
+func RunOptions(t *testing.T, open func(t *testing.T) store.Store, o Options) {
 	t.Helper()
-	for _, g := range []group{
-		{"Ping", pingCases},
-		{"Migrate", migrateCases},
-		{"Create", createCases},
-		{"Values", valueCases},
-		{"FindOne", findOneCases},
-		{"FindMany", findManyCases},
-		{"Where", whereCases},
-		{"Fold", foldCases},
-		{"Join", joinCases},
-		{"Count", countCases},
-		{"Update", updateCases},
-		{"Delete", deleteCases},
-		{"Take", takeCases},
-		{"Add", addCases},
-		{"Tx", txCases},
-		{"Reference", referenceCases},
-		{"Invalid", invalidCases},
-		{"Context", contextCases},
-		{"Concurrent", concurrentCases},
-	} {
-		t.Run(g.name, func(t *testing.T) {
-			for _, c := range g.cases {
-				t.Run(c.name, func(t *testing.T) {
-					t.Parallel()
-					c.run(newFixture(t, open, naming))
-				})
-			}
-		})
+	anywhere := func(t *testing.T) (store.Store, string) { return open(t), "" }
+	prefixed := store.SnakePlural()
+	prefixed.Prefix = "auth_"
+	variants := []variant{
+		{name: "SnakePlural", naming: store.SnakePlural(), open: anywhere, first: true},
+		{name: "BetterAuth", naming: store.BetterAuth(), open: anywhere},
+		{name: "UUIDs", naming: prefixed, ids: store.UUIDv4(), open: anywhere},
+		{name: "Serial", naming: store.BetterAuth(), ids: store.SerialIDs(), open: anywhere},
 	}
-}
-
-// caseTimeout turns a store that waits for itself into a failure that says
-// which call did.
-const caseTimeout = time.Minute
-
-type group struct {
-	name  string
-	cases []testCase
-}
-
-type testCase struct {
-	name string
-	run  func(f *fixture)
-}
-
-// fixture is what a case works with: an open store and, after migrate, the
-// suite's tables in it.
-type fixture struct {
-	*testing.T
-	open   func(t *testing.T) store.Store
-	store  store.Store
-	naming store.Naming
-	schema *store.Schema
-	ctx    context.Context
-}
-
-func newFixture(t *testing.T, open func(t *testing.T) store.Store, naming store.Naming) *fixture {
-	ctx, cancel := context.WithTimeout(t.Context(), caseTimeout)
-	t.Cleanup(cancel)
-	f := &fixture{T: t, open: open, naming: naming, ctx: ctx}
-	f.store = f.openStore()
-	return f
-}
-
-// Context is that of the calls.
-func (f *fixture) Context() context.Context { return f.ctx }
-
-// in returns the fixture with calls made under ctx, such as a transaction's.
-func (f *fixture) in(ctx context.Context) *fixture {
-	other := *f
-	other.ctx = ctx
-	return &other
-}
-
-func (f *fixture) openStore() store.Store {
-	f.Helper()
-	s := f.open(f.T)
-	f.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			f.Errorf("Close: %v", err)
+	if o.OpenSchema != nil {
+		variants = append(variants, variant{name: "Schema", naming: store.SnakePlural(), open: o.OpenSchema})
+	}
+	for _, v := range variants {
+		v.options, v.tables, v.groups = o, tables, groups
+		t.Run(v.name, v.run)
+	}
+	t.Run("IDs", func(t *testing.T) {
+		for _, p := range policies() {
+			v := variant{name: p.name, naming: store.SnakePlural(), ids: p.ids, open: anywhere, literal: true}
+			v.options, v.tables, v.groups = o, idTables, []group{{"", idCases}}
+			t.Run(v.name, v.run)
 		}
 	})
-	return s
+	t.Run("Plugin", func(t *testing.T) { runPlugin(t, anywhere, o) })
 }
 
-// migrated makes a case of one that needs the suite's tables.
-func migrated(run func(f *fixture)) func(f *fixture) {
-	return func(f *fixture) {
-		f.schema = f.compile(tables()...)
-		f.migrate(f.schema)
-		run(f)
-	}
+// RunWith tests the store under one naming, with ids that are text: every group
+// once.
+func RunWith(t *testing.T, open func(t *testing.T) store.Store, naming store.Naming) {
+	t.Helper()
+	variant{
+		naming: naming,
+		open:   func(t *testing.T) (store.Store, string) { return open(t), "" },
+		tables: tables,
+		groups: groups,
+		first:  true,
+	}.run(t)
 }
 
-func (f *fixture) compile(tables ...store.Table) *store.Schema {
-	f.Helper()
-	s, err := store.NewSchema(f.naming, store.IDs{}, tables...)
-	if err != nil {
-		f.Fatalf("the suite's own schema: %v", err)
-	}
-	return s
-}
-
-func (f *fixture) migrate(s *store.Schema) {
-	f.Helper()
-	if err := f.store.Migrate(f.Context(), s); err != nil {
-		f.Fatalf("Migrate: %v", err)
-	}
-}
-
-func (f *fixture) table(name string) *store.Table {
-	f.Helper()
-	t := f.schema.Table(name)
-	if t == nil {
-		f.Fatalf("the suite has no table %q", name)
-	}
-	return t
-}
-
-// tables are the suite's own: every type, every kind of constraint, and names
-// that SQL reserves.
-func tables() []store.Table {
-	return []store.Table{
-		{
-			Name: "user",
-			Fields: []*store.Field{
-				{Name: "email", Type: store.String, Required: true, Unique: true},
-				{Name: "handle", Type: store.String, Unique: true},
-				{Name: "name", Type: store.String},
-				{Name: "role", Type: store.String, Indexed: true},
-				{Name: "active", Type: store.Bool},
-				{Name: "age", Type: store.Int},
-				{Name: "balance", Type: store.Float},
-				{Name: "bornAt", Type: store.Time},
-				{Name: "settings", Type: store.JSON},
-				{Name: "tags", Type: store.Strings},
-			},
-		},
-		{
-			Name: "session",
-			Fields: []*store.Field{
-				{Name: "token", Type: store.String, Required: true, Unique: true},
-				{Name: "userId", Type: store.String, Required: true, Indexed: true, References: &store.Reference{Table: "user"}},
-				{Name: "name", Type: store.String},
-				{Name: "expiresAt", Type: store.Time, Indexed: true},
-				{Name: "hits", Type: store.Int},
-			},
-		},
-		{
-			Name: "account",
-			Fields: []*store.Field{
-				{Name: "providerId", Type: store.String},
-				{Name: "accountId", Type: store.String},
-				{Name: "userId", Type: store.String, References: &store.Reference{Table: "user"}},
-			},
-			Indexes: []store.Index{
-				{Fields: []string{"providerId", "accountId"}, Unique: true},
-				{Fields: []string{"userId", "providerId"}},
-			},
-		},
-		{
-			Name: "post",
-			Fields: []*store.Field{
-				{Name: "name", Type: store.String},
-				{Name: "authorId", Type: store.String, References: &store.Reference{Table: "user"}},
-				{Name: "editorId", Type: store.String, References: &store.Reference{Table: "user", OnDelete: store.SetNull}},
-				{Name: "parentId", Type: store.String, References: &store.Reference{Table: "post"}},
-			},
-		},
-		{
-			Name: "invoice",
-			Fields: []*store.Field{
-				{Name: "userId", Type: store.String, Required: true, References: &store.Reference{Table: "user", OnDelete: store.Restrict}},
-			},
-		},
-		{
-			Name: "badge",
-			Fields: []*store.Field{
-				{Name: "userHandle", Type: store.String, References: &store.Reference{Table: "user", Field: "handle", As: "holder"}},
-			},
-		},
-		{
-			Name: "order",
-			Fields: []*store.Field{
-				{Name: "key", Type: store.String, Unique: true},
-				{Name: "order", Type: store.Int, Indexed: true},
-				{Name: "group", Type: store.String},
-				{Name: "select", Type: store.Bool},
-				{Name: "from", Type: store.Time},
-				{Name: "when", Type: store.Strings},
-				{Name: "default", Type: store.JSON},
-				{Name: "userId", Type: store.String, References: &store.Reference{Table: "user", As: "table"}},
-			},
-			Indexes: []store.Index{{Fields: []string{"group", "order"}, Unique: true}},
-		},
-	}
+// groups are in the order in which a new store is best made to pass them.
+var groups = []group{
+	{"Ping", pingCases},
+	{"Migrate", migrateCases},
+	{"Plan", planCases},
+	{"Create", createCases},
+	{"Values", valueCases},
+	{"FindOne", findOneCases},
+	{"FindMany", findManyCases},
+	{"Where", whereCases},
+	{"Fold", foldCases},
+	{"Join", joinCases},
+	{"Children", childrenCases},
+	{"Count", countCases},
+	{"Update", updateCases},
+	{"Delete", deleteCases},
+	{"Take", takeCases},
+	{"Add", addCases},
+	{"Tx", txCases},
+	{"Reference", referenceCases},
+	{"Invalid", invalidCases},
+	{"Hostile", hostileCases},
+	{"Context", contextCases},
+	{"Concurrent", concurrentCases},
 }

@@ -69,7 +69,7 @@ var txCases = []testCase{
 			return nil
 		})
 	})},
-	{"rolls back on an error and returns it", migrated(func(f *fixture) {
+	{"rolls back on an error and returns it", transactional(migrated(func(f *fixture) {
 		want := fullUser("u1")
 		want["handle"] = "ada"
 		f.create("user", want)
@@ -99,8 +99,8 @@ var txCases = []testCase{
 		f.user("u2", store.Record{"email": "other@example.com", "handle": "eve"})
 		_, err = f.store.Create(f.Context(), f.table("user"), newUser("u3", store.Record{"handle": "ada"}))
 		f.duplicates("a value that the rollback brought back", err, "user", "handle")
-	})},
-	{"rolls back on a panic, which goes on", migrated(func(f *fixture) {
+	}))},
+	{"rolls back on a panic, which goes on", transactional(migrated(func(f *fixture) {
 		f.user("u1", store.Record{"name": "old"})
 		func() {
 			defer func() {
@@ -118,8 +118,8 @@ var txCases = []testCase{
 		f.matches("user", store.Eq("name", "old"), "u1")
 		f.gone("user", "u2")
 		f.tx(func(f *fixture) error { f.users("u2"); return nil })
-	})},
-	{"rolls back when the goroutine exits", migrated(func(f *fixture) {
+	}))},
+	{"rolls back when the goroutine exits", transactional(migrated(func(f *fixture) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -133,8 +133,8 @@ var txCases = []testCase{
 		}()
 		<-done
 		f.gone("user", "u1")
-	})},
-	{"is not seen before it commits", migrated(func(f *fixture) {
+	}))},
+	{"is not seen before it commits", transactional(migrated(func(f *fixture) {
 		outside := f
 		f.tx(func(f *fixture) error {
 			f.users("u1")
@@ -149,24 +149,65 @@ var txCases = []testCase{
 			return errNo
 		})
 		f.gone("user", "u2")
+	}))},
+	{"has changes that are not seen before it commits", transactional(migrated(func(f *fixture) {
+		f.user("u1", store.Record{"name": "old"})
+		f.create("session", newSession("s1", "u1", nil))
+		outside := f
+		f.tx(func(f *fixture) error {
+			f.update("user", store.Eq("id", "u1"), store.Record{"name": "new"})
+			f.delete("session", store.Eq("id", "s1"))
+			f.create("account", store.Record{"id": "a1", "userId": "u1"})
+			ctx, cancel := context.WithTimeout(outside.Context(), patience)
+			defer cancel()
+			q := store.Query{Children: children(withSessions, withAccounts)}
+			rows, err := f.store.FindMany(ctx, f.table("user"), q)
+			switch {
+			case errors.Is(err, context.DeadlineExceeded): // kept waiting
+			case err != nil || len(rows) != 1 || rows[0]["name"] != "old":
+				f.Errorf("outside the transaction: got %v, %v", rows, err)
+			default:
+				f.joins(rows[0], "session", "s1")
+				f.joins(rows[0], "account")
+			}
+			return nil
+		})
+		got := f.findOne("user", store.Query{Children: children(withSessions, withAccounts)})
+		f.joins(got, "session")
+		f.joins(got, "account", "a1")
+	}))},
+	{"inside another runs in it", migrated(func(f *fixture) {
+		f.tx(func(f *fixture) error {
+			f.users("outer")
+			f.tx(func(f *fixture) error { f.byID("user", "outer"); f.users("inner"); return nil })
+			f.byID("user", "inner")
+			return nil
+		})
+		err := f.store.Tx(f.Context(), func(ctx context.Context) error {
+			return f.store.Tx(ctx, func(context.Context) error { return errNo })
+		})
+		if !errors.Is(err, errNo) {
+			f.Errorf("got error %v, want the one that fn returned", err)
+		}
+		f.matches("user", store.Where{}, "outer", "inner")
 	})},
-	{"inside another joins it", migrated(func(f *fixture) {
+	{"inside another joins it", transactional(migrated(func(f *fixture) {
 		outside := f
 		f.tx(func(f *fixture) error {
 			f.users("outer")
 			f.tx(func(f *fixture) error {
 				f.byID("user", "outer")
 				f.users("inner")
-				f.tx(func(f *fixture) error { f.users("innermost"); return nil })
+				f.tx(func(f *fixture) error { f.users("deepest"); return nil })
 				return nil
 			})
 			outside.unseen("inner")
 			f.users("after")
 			return nil
 		})
-		f.matches("user", store.Where{}, "outer", "inner", "innermost", "after")
-	})},
-	{"inside another is rolled back with it", migrated(func(f *fixture) {
+		f.matches("user", store.Where{}, "outer", "inner", "deepest", "after")
+	}))},
+	{"inside another is rolled back with it", transactional(migrated(func(f *fixture) {
 		err := f.store.Tx(f.Context(), func(ctx context.Context) error {
 			f := f.in(ctx)
 			f.tx(func(f *fixture) error { f.users("inner"); return nil })
@@ -177,8 +218,8 @@ var txCases = []testCase{
 			f.Errorf("got error %v", err)
 		}
 		f.gone("user", "inner")
-	})},
-	{"inside another rolls all back when its error goes up", migrated(func(f *fixture) {
+	}))},
+	{"inside another rolls all back when its error goes up", transactional(migrated(func(f *fixture) {
 		err := f.store.Tx(f.Context(), func(ctx context.Context) error {
 			f.in(ctx).users("outer")
 			return f.store.Tx(ctx, func(ctx context.Context) error {
@@ -190,7 +231,7 @@ var txCases = []testCase{
 			f.Errorf("got error %v", err)
 		}
 		f.matches("user", store.Where{})
-	})},
+	}))},
 	{"goes on after a miss", migrated(func(f *fixture) {
 		f.tx(func(f *fixture) error {
 			users, miss := f.table("user"), store.Eq("id", "miss")
@@ -207,7 +248,7 @@ var txCases = []testCase{
 		})
 		f.byID("user", "u1")
 	})},
-	{"that fails in a statement keeps that error and writes nothing", migrated(func(f *fixture) {
+	{"that fails in a statement keeps that error and writes nothing", transactional(migrated(func(f *fixture) {
 		f.users("u1")
 		err := f.store.Tx(f.Context(), func(ctx context.Context) error {
 			f.in(ctx).users("u2")
@@ -223,11 +264,11 @@ var txCases = []testCase{
 		})
 		f.fails("Tx", err, store.ErrReference)
 		f.matches("user", store.Where{}, "u1")
-	})},
+	}))},
 	{"with nothing in it", migrated(func(f *fixture) {
 		f.tx(func(*fixture) error { return nil })
 	})},
-	{"one after the other", migrated(func(f *fixture) {
+	{"one after the other", transactional(migrated(func(f *fixture) {
 		// More than any pool has connections: what a transaction does not give
 		// back is missed here.
 		for i := range 60 {
@@ -245,8 +286,8 @@ var txCases = []testCase{
 		if n := f.count("user", store.Where{}); n != 30 {
 			f.Errorf("%d rows, want 30", n)
 		}
-	})},
-	{"is over when it has ended", migrated(func(f *fixture) {
+	}))},
+	{"is over when it has ended", transactional(migrated(func(f *fixture) {
 		var committed, failed context.Context
 		f.tx(func(f *fixture) error { committed = f.Context(); return nil })
 		_ = f.store.Tx(f.Context(), func(ctx context.Context) error { failed = ctx; return errNo })
@@ -262,24 +303,22 @@ var txCases = []testCase{
 			}
 		}
 		f.matches("user", store.Where{})
-	})},
-	{"of one store is none of another", migrated(func(f *fixture) {
-		other := *f
-		other.store = f.openStore()
-		other.migrate(f.schema)
+	}))},
+	{"of one store is none of another", transactional(migrated(func(f *fixture) {
+		other := f.another()
 		err := f.store.Tx(f.Context(), func(ctx context.Context) error {
 			f.in(ctx).users("here")
 			there := other.in(ctx)
 			there.users("there")
-			there.tx(func(f *fixture) error { f.users("there too"); return nil })
+			there.tx(func(f *fixture) error { f.users("also"); return nil })
 			return errNo
 		})
 		if !errors.Is(err, errNo) {
 			f.Errorf("got error %v", err)
 		}
 		f.matches("user", store.Where{})
-		other.matches("user", store.Where{}, "there", "there too")
-	})},
+		other.matches("user", store.Where{}, "there", "also")
+	}))},
 	{"is used by several goroutines", migrated(func(f *fixture) {
 		f.user("counter", store.Record{"age": 0})
 		f.tx(func(f *fixture) error {

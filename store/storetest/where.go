@@ -95,10 +95,30 @@ var whereCases = []testCase{
 			{w: store.Lt("name", "")},
 		})
 	})},
+	{"order of text beyond the basic plane", migrated(func(f *fixture) {
+		// In UTF-16 the last two come before the first.
+		for id, name := range map[string]string{"1": "\ufb00", "2": "\uffee", "3": "\U00010000", "4": "😀"} {
+			f.user(id, store.Record{"name": name, "handle": name})
+		}
+		for _, field := range []string{"name", "handle"} {
+			f.matches("user", store.Lt(field, "\U00010000"), "1", "2")
+			f.matches("user", store.Gte(field, "\U00010000"), "3", "4")
+			f.inOrder("user", store.Query{Sort: []store.Sort{{Field: field}}}, "1", "2", "3", "4")
+		}
+	})},
+	{"booleans that change", migrated(func(f *fixture) {
+		f.user("a", store.Record{"active": true})
+		f.user("b", store.Record{"active": false})
+		f.update("user", store.Eq("active", true), store.Record{"active": false})
+		f.matches("user", store.Eq("active", false), "a", "b")
+		f.update("user", store.Eq("id", "b"), store.Record{"active": true})
+		f.matches("user", store.Eq("active", true), "b")
+		f.matches("user", store.Lt("active", true), "a")
+	})},
 	{"parts of text, nothing in them a wildcard", migrated(func(f *fixture) {
 		names := map[string]string{
-			"plain": "abcdef", "percent": "a%c", "underscore": "a_c", "star": "a.*c", "backslash": `a\c`, "escaped": `a\%c`,
-			"bracket": "a[b]c", "quote": "a'c", "question": "a?c", "empty": "", "upper": "ABCDEF", "accent": "aéc", "emoji": "a😀c", "bang": "a!%c",
+			"plain": "abcdef", "percent": "a%c", "under": "a_c", "star": "a.*c", "slash": `a\c`, "escaped": `a\%c`,
+			"bracket": "a[b]c", "quote": "a'c", "query": "a?c", "empty": "", "upper": "ABCDEF", "accent": "aéc", "emoji": "a😀c", "bang": "a!%c",
 		}
 		for id, name := range names {
 			f.user(id, store.Record{"name": name})
@@ -111,9 +131,9 @@ var whereCases = []testCase{
 		f.allMatch([]whereCase{
 			{store.HasPrefix("name", "abc"), ids("plain")},
 			{store.HasPrefix("name", "a%"), ids("percent")},
-			{store.HasPrefix("name", "a_"), ids("underscore")},
+			{store.HasPrefix("name", "a_"), ids("under")},
 			{store.HasPrefix("name", "a.*"), ids("star")},
-			{store.HasPrefix("name", `a\`), ids("backslash", "escaped")},
+			{store.HasPrefix("name", `a\`), ids("slash", "escaped")},
 			{store.HasPrefix("name", `a\%`), ids("escaped")},
 			{store.HasPrefix("name", "a!"), ids("bang")},
 			{store.HasPrefix("name", "aé"), ids("accent")},
@@ -121,19 +141,19 @@ var whereCases = []testCase{
 			{store.HasPrefix("name", ""), all},
 			{store.HasSuffix("name", "def"), ids("plain")},
 			{store.HasSuffix("name", "%c"), ids("percent", "escaped", "bang")},
-			{store.HasSuffix("name", "_c"), ids("underscore")},
+			{store.HasSuffix("name", "_c"), ids("under")},
 			{store.HasSuffix("name", ".*c"), ids("star")},
-			{store.HasSuffix("name", `\c`), ids("backslash")},
+			{store.HasSuffix("name", `\c`), ids("slash")},
 			{store.HasSuffix("name", "😀c"), ids("emoji")},
 			{store.HasSuffix("name", ""), all},
 			{store.Contains("name", "cd"), ids("plain")},
 			{store.Contains("name", "%"), ids("percent", "escaped", "bang")},
-			{store.Contains("name", "_"), ids("underscore")},
+			{store.Contains("name", "_"), ids("under")},
 			{store.Contains("name", ".*"), ids("star")},
-			{store.Contains("name", `\`), ids("backslash", "escaped")},
+			{store.Contains("name", `\`), ids("slash", "escaped")},
 			{store.Contains("name", "[b]"), ids("bracket")},
 			{store.Contains("name", "'"), ids("quote")},
-			{store.Contains("name", "?"), ids("question")},
+			{store.Contains("name", "?"), ids("query")},
 			{store.Contains("name", "BC"), ids("upper")},
 			{store.Contains("name", "abcdef"), ids("plain")},
 			{w: store.Contains("name", "abcdefg")},
