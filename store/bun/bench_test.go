@@ -10,6 +10,7 @@ func BenchmarkSessionWithUser(b *testing.B) {
 	for name, url := range map[string]func(testing.TB) string{
 		"PostgreSQL": testenv.Postgres,
 		"SQLite":     sqliteFile,
+		"MariaDB":    testenv.MySQL,
 	} {
 		b.Run(name, func(b *testing.B) {
 			s, schema := open(b, url(b)), authSchema(b)

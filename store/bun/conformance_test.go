@@ -1,7 +1,9 @@
 package bunstore_test
 
 import (
+	"crypto/rand"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -20,7 +22,24 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestStoreOnPostgres(t *testing.T) {
 	schema := schemas(t)
-	storetest.Run(t, func(t *testing.T) store.Store { return open(t, schema(t)) })
+	storetest.RunOptions(t, func(t *testing.T) store.Store { return open(t, schema(t, "")) }, storetest.Options{
+		OpenSchema: func(t *testing.T) (store.Store, string) {
+			name := "tenant_" + strings.ToLower(rand.Text())
+			return open(t, schema(t, name)), name
+		},
+	})
+}
+
+func TestStoreOnMariaDB(t *testing.T) {
+	storetest.RunOptions(t, func(t *testing.T) store.Store { return open(t, testenv.MySQL(t)) }, storetest.Options{
+		OpenSchema: func(t *testing.T) (store.Store, string) {
+			other, err := url.Parse(testenv.MySQL(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return open(t, testenv.MySQL(t)), strings.TrimPrefix(other.Path, "/")
+		},
+	})
 }
 
 func TestStoreOnSQLiteFile(t *testing.T) {
@@ -32,9 +51,9 @@ func TestStoreOnSQLiteInMemory(t *testing.T) {
 }
 
 // open opens a store that is closed with the test.
-func open(t testing.TB, url string) *bunstore.Store {
+func open(t testing.TB, url string, options ...bunstore.Option) *bunstore.Store {
 	t.Helper()
-	s, err := bunstore.Open(url)
+	s, err := bunstore.Open(url, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,21 +72,27 @@ func sqliteFile(t testing.TB) string {
 
 // schemas makes one PostgreSQL database and returns a function for the URL of
 // an empty schema in it: a hundred times quicker than a database for each case.
-func schemas(t testing.TB) func(t testing.TB) string {
+// Beside it the function makes another one of the name that it is given.
+func schemas(t testing.TB) func(t testing.TB, another string) string {
 	t.Helper()
 	url := testenv.Postgres(t)
 	var n atomic.Int64
-	return func(t testing.TB) string {
+	return func(t testing.TB, another string) string {
 		t.Helper()
-		// A name that has to be quoted, as names in the wild do.
-		name := fmt.Sprintf("Case %d", n.Add(1))
 		conn, err := pgx.Connect(t.Context(), url)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer func() { _ = conn.Close(t.Context()) }()
-		if _, err := conn.Exec(t.Context(), `CREATE SCHEMA "`+name+`"`); err != nil {
-			t.Fatal(err)
+		// A name that has to be quoted, as names in the wild do.
+		name := fmt.Sprintf("Case %d", n.Add(1))
+		for _, name := range []string{name, another} {
+			if name == "" {
+				continue
+			}
+			if _, err := conn.Exec(t.Context(), `CREATE SCHEMA "`+name+`"`); err != nil {
+				t.Fatal(err)
+			}
 		}
 		return with(url, `search_path=`+strings.ReplaceAll(`"`+name+`"`, " ", "%20"))
 	}

@@ -2,8 +2,6 @@ package bunstore
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"regexp"
@@ -11,11 +9,17 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/uptrace/bun"
+
 	"github.com/ostiary/ostiary/store"
 )
 
 // sqlite is SQLite 3.35 and later, the first that returns written rows.
-type sqlite struct{}
+type sqlite struct {
+	returning
+	// immediate tells that every transaction of the pool begins so.
+	immediate bool
+}
 
 func (sqlite) appendPlaceholder(b []byte, _ int) []byte { return append(b, '?') }
 
@@ -27,8 +31,7 @@ func (sqlite) encode(_ store.Type, v any) any {
 		}
 		return int64(0)
 	case time.Time:
-		// What is beyond all times sorts beyond them.
-		return [...]string{"-", v.Format(timeLayout), "~"}[beyond(v)+1]
+		return v.Format(timeLayout)
 	case json.RawMessage:
 		return string(v)
 	case []string:
@@ -37,8 +40,23 @@ func (sqlite) encode(_ store.Type, v any) any {
 	return v
 }
 
+func (sqlite) cast(*store.Field) string { return "" }
+
+func (sqlite) received([]any) {}
+
 // byteOrder says nothing: it is SQLite's own.
 func (sqlite) byteOrder() string { return "" }
+
+// fold needs no more than lower, which knows ASCII only.
+func (sqlite) fold(st *statement, f *store.Field) {
+	st.write("lower(")
+	st.column(f)
+	st.write(")")
+}
+
+func (sqlite) nulls(bool) string { return "" }
+
+func (sqlite) equal(st *statement, not bool, o operand, v any) { st.plainEqual(not, o, v) }
 
 // match does without LIKE, which ignores case, and GLOB, whose patterns are
 // limited in length.
@@ -74,7 +92,7 @@ func (sqlite) match(st *statement, op store.Op, o operand, s string) {
 func (d sqlite) anyOf(st *statement, not bool, o operand, values []any) {
 	list := make([]any, len(values))
 	for i, v := range values {
-		list[i] = d.encode(o.field.Type, v)
+		list[i] = bound(d, o.field, v)
 	}
 	// What encode returns always has a JSON form.
 	raw, _ := json.Marshal(list)
@@ -91,10 +109,7 @@ func (d sqlite) anyOf(st *statement, not bool, o operand, values []any) {
 // number. abs of the least integer is the one way to raise an error.
 func (sqlite) sum(st *statement, f *store.Field, n int64) {
 	if f.Type == store.Float {
-		st.write("COALESCE(")
-		st.column(f)
-		st.write(", 0) + ")
-		st.arg(float64(n))
+		st.plainSum(f, n)
 		return
 	}
 	st.write("CASE typeof(COALESCE(")
@@ -108,7 +123,7 @@ func (sqlite) sum(st *statement, f *store.Field, n int64) {
 	st.write(" ELSE abs(-9223372036854775807 - 1) END")
 }
 
-func (sqlite) page(st *statement, limit, offset int) {
+func (sqlite) page(st *statement, _ bool, limit, offset int) {
 	switch {
 	case limit == 1:
 		st.write(" LIMIT 1")
@@ -124,6 +139,34 @@ func (sqlite) page(st *statement, limit, offset int) {
 	}
 }
 
+func (sqlite) learn(context.Context, *Store) error { return nil }
+
+func (sqlite) childrenPrefix() string { return "" }
+
+func (sqlite) children(st *statement, c *children) {
+	c.ordered(st, "json_group_array(json("+c.alias+".r))", "json_array", func(st *statement, f *store.Field) {
+		switch f.Type {
+		case store.String, store.JSON, store.Strings, store.Time:
+			st.write("CAST(")
+			st.column(f)
+			st.write(" AS TEXT)")
+		case store.Float:
+			// As JSON, older versions cut the last digits off.
+			st.write("CASE WHEN ")
+			st.column(f)
+			st.write(" IS NOT NULL THEN printf('%!.17g', ")
+			st.column(f)
+			st.write(") END")
+		default:
+			st.column(f)
+		}
+	})
+}
+
+func (sqlite) makesIDs(kind store.IDKind) bool { return kind == store.SerialID }
+
+func (sqlite) generatedID() string { return "NULL" }
+
 // pick needs no locks: a statement that writes is alone.
 func (sqlite) pick(st *statement, t *store.Table, w store.Where, _ bool) {
 	st.write("(SELECT " + baseAlias + ".")
@@ -136,38 +179,18 @@ func (sqlite) pick(st *statement, t *store.Table, w store.Where, _ bool) {
 
 // begin says BEGIN IMMEDIATE itself, as database/sql cannot: a transaction that
 // begins by reading and finds another writer when it comes to writing fails
-// with "database is locked", without waiting.
-func (sqlite) begin(ctx context.Context, db *sql.DB) (transaction, error) {
-	c, err := db.Conn(ctx)
-	if err != nil {
-		return nil, err
+// with "database is locked", without waiting. The BEGIN that database/sql sent
+// has taken no lock yet, unless the driver was told to say IMMEDIATE as well.
+func (d sqlite) begin(ctx context.Context, c bun.Conn) (bun.Tx, error) {
+	tx, err := c.BeginTx(ctx, nil)
+	if err != nil || d.immediate {
+		return tx, err
 	}
-	if _, err := c.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		x := &sqliteTx{c}
-		return nil, errors.Join(err, x.Rollback())
+	if _, err := tx.Tx.ExecContext(ctx, "ROLLBACK; BEGIN IMMEDIATE"); err != nil {
+		_ = tx.Tx.Rollback()
+		return bun.Tx{}, err
 	}
-	return &sqliteTx{c}, nil
-}
-
-// sqliteTx is a transaction begun on a connection of its own. What ends it runs
-// without the caller's context, which may be done.
-type sqliteTx struct{ *sql.Conn }
-
-func (x *sqliteTx) Commit() error {
-	if _, err := x.ExecContext(context.Background(), "COMMIT"); err != nil {
-		return errors.Join(err, x.Rollback())
-	}
-	return x.Close()
-}
-
-// Rollback gives the connection back to the pool only if it is out of the
-// transaction for certain.
-func (x *sqliteTx) Rollback() error {
-	_, err := x.ExecContext(context.Background(), "ROLLBACK")
-	if err != nil && !strings.Contains(err.Error(), "no transaction is active") {
-		_ = x.Raw(func(any) error { return driver.ErrBadConn })
-	}
-	return x.Close()
+	return tx, nil
 }
 
 // fault reads the extended result code, https://www.sqlite.org/rescode.html,

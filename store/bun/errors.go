@@ -137,10 +137,15 @@ func uniques(t *store.Table) [][]string {
 func constraintNames(t *store.Table, fields []string) []string {
 	names := []string{
 		indexName(t, fields, true),
+		indexObject(t, fields, true).hashed(),
 		t.DBName() + "_" + strings.Join(columnNames(t, fields), "_") + "_key",
 	}
-	if len(fields) == 1 && fields[0] == store.ID {
-		names = append(names, t.DBName()+"_pkey")
+	if len(fields) == 1 {
+		// MySQL names an index after its column.
+		names = append(names, t.Field(fields[0]).DBName())
+		if fields[0] == store.ID {
+			names = append(names, t.DBName()+"_pkey", "PRIMARY")
+		}
 	}
 	return names
 }

@@ -57,6 +57,8 @@ func TestDriverErrorsBecomeThoseOfTheStore(t *testing.T) {
 		{postgres, &pgconn.PgError{Code: "42P01"}, store.ErrInvalid},
 		{postgres, &pgconn.PgError{Code: "40001"}, store.ErrConflict},
 		{postgres, &pgconn.PgError{Code: "40P01"}, store.ErrConflict},
+		{postgres, &pgconn.PgError{Code: "0A000", Routine: "RevalidateCachedQuery"}, store.ErrConflict},
+		{postgres, bunError{'C': "0A000", 'R': "RevalidateCachedQuery"}, store.ErrConflict},
 		{postgres, &pgconn.PgError{Code: "08006"}, store.ErrUnavailable},
 		{postgres, &pgconn.PgError{Code: "25006"}, store.ErrUnavailable},
 		{postgres, &pgconn.PgError{Code: "25P03"}, store.ErrUnavailable},
@@ -104,9 +106,8 @@ func TestDriverErrorsBecomeThoseOfTheStore(t *testing.T) {
 	}
 }
 
-func TestDuplicateNamesFieldsAsEveryDriverSaysIt(t *testing.T) {
-	t.Parallel()
-	table := compile(t, store.Naming{}, store.Table{
+func accountTable(t testing.TB) *store.Table {
+	return compile(t, store.Naming{}, store.Table{
 		Name: "account",
 		Fields: []*store.Field{
 			{Name: "email", Type: store.String, Unique: true},
@@ -115,6 +116,11 @@ func TestDuplicateNamesFieldsAsEveryDriverSaysIt(t *testing.T) {
 		},
 		Indexes: []store.Index{{Fields: []string{"providerId", "accountId"}, Unique: true}},
 	}).Table("account")
+}
+
+func TestDuplicateNamesFieldsAsEveryDriverSaysIt(t *testing.T) {
+	t.Parallel()
+	table := accountTable(t)
 	postgres, sqlite := open(t, "postgres://localhost/none"), open(t, "sqlite::memory:")
 	both := []string{"providerId", "accountId"}
 	for _, c := range []struct {
@@ -168,7 +174,7 @@ func TestCallersContextComesFirst(t *testing.T) {
 // otherDialect is one that the store does not know.
 type otherDialect struct{ *sqlitedialect.Dialect }
 
-func (otherDialect) Name() bundialect.Name { return bundialect.MySQL }
+func (otherDialect) Name() bundialect.Name { return bundialect.Oracle }
 
 func TestUnknownDatabaseIsRefusedByEveryMethod(t *testing.T) {
 	t.Parallel()

@@ -55,11 +55,11 @@ func ExampleStore_Plan() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	statements, err := s.Plan(ctx, schema)
+	plan, err := s.Plan(ctx, schema)
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, sql := range statements {
+	for _, sql := range plan.Statements {
 		fmt.Println(sql + ";")
 	}
 	if err := s.Close(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"testing"
 
+	mysqldriver "github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 
@@ -15,12 +16,28 @@ import (
 // configuration.
 func PostgresConnector(t testing.TB, url string, tweak func(*pgx.ConnConfig)) driver.Connector {
 	t.Helper()
-	config, err := postgresConfig(url)
+	config, err := postgresConfig(url, &options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	tweak(config)
 	return stdlib.GetConnector(*config)
+}
+
+// MySQLConnector is what Open connects with, after tweak has changed its
+// configuration.
+func MySQLConnector(t testing.TB, url string, tweak func(*mysqldriver.Config)) driver.Connector {
+	t.Helper()
+	config, err := mysqlConfig(url, &options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tweak(config)
+	c, err := mysqldriver.NewConnector(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // SchemaLock is the advisory lock that Migrate takes on PostgreSQL.

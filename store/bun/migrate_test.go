@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,12 +12,30 @@ import (
 	"testing"
 	"time"
 
+	bundialect "github.com/uptrace/bun/dialect"
+
 	"github.com/ostiary/ostiary/internal/testenv"
 	"github.com/ostiary/ostiary/store"
 	bunstore "github.com/ostiary/ostiary/store/bun"
 )
 
 var update = flag.Bool("update", false, "write the files of testdata")
+
+// onEach runs the test on every kind of database there is a server for.
+func onEach(t *testing.T, test func(t *testing.T, url string)) {
+	t.Helper()
+	for name, url := range databases {
+		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, url(t)) })
+	}
+}
+
+var databases = map[string]func(testing.TB) string{
+	"postgres": testenv.Postgres,
+	"sqlite":   sqliteFile,
+	"mariadb":  testenv.MySQL,
+}
+
+func isMySQL(s *bunstore.Store) bool { return s.DB().Dialect().Name() == bundialect.MySQL }
 
 // everyKind has every type, constraint and kind of reference.
 func everyKind(t testing.TB, naming store.Naming) *store.Schema {
@@ -52,36 +71,28 @@ func everyKind(t testing.TB, naming store.Naming) *store.Schema {
 	)
 }
 
-func TestPlanOfAnEmptyDatabase(t *testing.T) {
-	t.Parallel()
-	for name, naming := range map[string]store.Naming{"snake_plural": store.SnakePlural(), "better_auth": store.BetterAuth()} {
-		for database, url := range map[string]func(testing.TB) string{
-			"postgres": testenv.Postgres,
-			"sqlite":   func(testing.TB) string { return "sqlite::memory:" },
-		} {
-			t.Run(database+"_"+name, func(t *testing.T) {
-				t.Parallel()
-				s := open(t, url(t))
-				schema := everyKind(t, naming)
-				statements := plan(t, s, schema)
-				golden(t, database+"_"+name+".sql", strings.Join(statements, ";\n\n")+";\n")
-
-				migrate(t, s, schema)
-				if left := plan(t, s, schema); len(left) > 0 {
-					t.Errorf("after Migrate there is left to do: %q", left)
-				}
-			})
-		}
-	}
-}
-
 func plan(t testing.TB, s *bunstore.Store, schema *store.Schema) []string {
 	t.Helper()
-	statements, err := s.Plan(t.Context(), schema)
+	return fullPlan(t, s, schema).Statements
+}
+
+// fullPlan is the plan with what it warns of and refuses.
+func fullPlan(t testing.TB, s *bunstore.Store, schema *store.Schema) *store.Plan {
+	t.Helper()
+	p, err := s.Plan(t.Context(), schema)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return statements
+	return p
+}
+
+// unquoted makes statements of different databases comparable.
+func unquoted(statements []string) []string {
+	var out []string
+	for _, sql := range statements {
+		out = append(out, strings.NewReplacer("`", "", `"`, "").Replace(sql))
+	}
+	return out
 }
 
 func golden(t *testing.T, file, got string) {
@@ -105,6 +116,9 @@ func golden(t *testing.T, file, got string) {
 func execute(t testing.TB, s *bunstore.Store, statements ...string) {
 	t.Helper()
 	for _, sql := range statements {
+		if isMySQL(s) {
+			sql = strings.ReplaceAll(sql, `"`, "`")
+		}
 		if _, err := s.DB().DB.ExecContext(t.Context(), sql); err != nil {
 			t.Fatalf("%s: %v", sql, err)
 		}
@@ -113,7 +127,7 @@ func execute(t testing.TB, s *bunstore.Store, statements ...string) {
 
 func TestMigrateAddsWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, url string) {
+	onEach(t, func(t *testing.T, url string) {
 		s := open(t, url)
 		before := authSchema(t)
 		migrate(t, s, before)
@@ -162,7 +176,7 @@ func TestMigrateAddsWhatIsMissing(t *testing.T) {
 			t.Error("a column that the schema does not have was returned")
 		}
 		var size int
-		if err := s.DB().DB.QueryRowContext(t.Context(), `SELECT "shoe_size" FROM "users"`).Scan(&size); err != nil || size != 43 {
+		if err := s.DB().DB.QueryRowContext(t.Context(), `SELECT shoe_size FROM users`).Scan(&size); err != nil || size != 43 {
 			t.Errorf("the application's own column holds %d (%v)", size, err)
 		}
 
@@ -182,18 +196,23 @@ func TestMigrateAddsWhatIsMissing(t *testing.T) {
 func declared(s *store.Schema) []store.Table {
 	var tables []store.Table
 	for _, t := range s.Tables() {
-		tables = append(tables, store.Table{
-			Name:    t.Name,
-			Fields:  slices.DeleteFunc(slices.Clone(t.Fields), func(f *store.Field) bool { return f.Name == store.ID }),
-			Indexes: t.Indexes,
-		})
+		table := store.Table{Name: t.Name, Indexes: t.Indexes}
+		for _, f := range t.Fields {
+			if f.Name != store.ID {
+				table.Fields = append(table.Fields, &store.Field{
+					Name: f.Name, Type: f.Type, Required: f.Required, Unique: f.Unique, Indexed: f.Indexed,
+					Default: f.Default, References: f.References,
+				})
+			}
+		}
+		tables = append(tables, table)
 	}
 	return tables
 }
 
 func TestMigrateRefusesBeforeAnythingHasRun(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, url string) {
+	onEach(t, func(t *testing.T, url string) {
 		s := open(t, url)
 		before := authSchema(t)
 		migrate(t, s, before)
@@ -232,7 +251,7 @@ func TestMigrateRefusesBeforeAnythingHasRun(t *testing.T) {
 
 func TestMigrateAddsARequiredColumnToAnEmptyTable(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, url string) {
+	onEach(t, func(t *testing.T, url string) {
 		s := open(t, url)
 		before := authSchema(t)
 		migrate(t, s, before)
@@ -249,25 +268,59 @@ func TestMigrateAddsARequiredColumnToAnEmptyTable(t *testing.T) {
 	})
 }
 
-func TestMigrateThatFailsLeavesNothing(t *testing.T) {
+func TestMigrateRefusesAUniqueIndexOverEqualRows(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, url string) {
+	onEach(t, func(t *testing.T, url string) {
 		s := open(t, url)
-		before := compile(t, store.Naming{}, store.Table{Name: "user", Fields: []*store.Field{{Name: "handle", Type: store.String}}})
+		before := compile(t, store.Naming{}, store.Table{Name: "user", Fields: []*store.Field{
+			{Name: "handle", Type: store.String}, {Name: "realm", Type: store.String}, {Name: "city", Type: store.String},
+		}})
 		migrate(t, s, before)
-		for _, id := range []string{"1", "2"} {
-			create(t, s, before, "user", store.Record{"id": id, "handle": "same"})
+		for i, r := range []store.Record{
+			{"handle": "same", "realm": "a", "city": "x"},
+			{"handle": "same", "realm": "b", "city": "x"},
+			{"handle": "other", "realm": "b", "city": nil},
+			{"handle": "other", "realm": nil, "city": nil},
+		} {
+			r["id"] = id(i)
+			create(t, s, before, "user", r)
 		}
 		after := compile(t, store.Naming{},
-			store.Table{Name: "user", Fields: []*store.Field{{Name: "handle", Type: store.String, Unique: true}, {Name: "added", Type: store.String}}},
+			store.Table{
+				Name: "user",
+				Fields: []*store.Field{
+					{Name: "handle", Type: store.String, Unique: true},
+					{Name: "city", Type: store.String, Unique: true},
+					{Name: "realm", Type: store.String},
+					{Name: "added", Type: store.String, Unique: true},
+					{Name: "plan", Type: store.String, Required: true, Default: "free", Unique: true},
+				},
+				Indexes: []store.Index{
+					{Fields: []string{"handle", "realm"}, Unique: true},
+					{Fields: []string{"plan", "handle"}, Unique: true},
+				},
+			},
 			store.Table{Name: "team"},
 		)
-		var duplicate *store.DuplicateError
-		if err := s.Migrate(t.Context(), after); !errors.As(err, &duplicate) || duplicate.Table != "user" || !slices.Equal(duplicate.Fields, []string{"handle"}) {
-			t.Errorf("a unique index over equal values: got error %v", err)
+		want := []string{
+			`table "users" lacks a unique index over plan, handle, and its rows are not unique: 2 values occur more than once; mend the rows first`,
+			`table "users" lacks a unique index over handle, and its rows are not unique: 2 values occur more than once; mend the rows first`,
+			`table "users" lacks a unique index over city, and its rows are not unique: 1 value occurs more than once; mend the rows first`,
+			`table "users" lacks a unique index over plan, and its rows are not unique: 1 value occurs more than once; mend the rows first`,
 		}
-		if left := plan(t, s, after); len(left) != 3 {
-			t.Errorf("of the three statements these are left: %q", left)
+		p := fullPlan(t, s, after)
+		if !slices.Equal(p.Refused, want) {
+			t.Errorf("refused are\n%s\nwant\n%s", strings.Join(p.Refused, "\n"), strings.Join(want, "\n"))
+		}
+		if len(p.Statements) == 0 {
+			t.Error("a plan that is refused has no statements")
+		}
+		var unsafe *store.UnsafeError
+		if err := s.Migrate(t.Context(), after); !errors.As(err, &unsafe) || !slices.Equal(unsafe.Problems, want) || !errors.Is(err, store.ErrInvalid) {
+			t.Errorf("got error %v", err)
+		}
+		if left := plan(t, s, after); !slices.Equal(left, p.Statements) {
+			t.Errorf("of the statements these are left: %q", left)
 		}
 		if _, err := s.Count(t.Context(), before.Table("user"), store.Where{}); err != nil {
 			t.Errorf("the store is of no more use: %v", err)
@@ -277,7 +330,7 @@ func TestMigrateThatFailsLeavesNothing(t *testing.T) {
 
 func TestMigrateKnowsTheIndexesOfOthers(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, url string) {
+	onEach(t, func(t *testing.T, url string) {
 		s := open(t, url)
 		schema := compile(t, store.BetterAuth(), store.Table{
 			Name: "user",
@@ -292,19 +345,34 @@ func TestMigrateKnowsTheIndexesOfOthers(t *testing.T) {
 		})
 		execute(
 			t, s,
-			`CREATE TABLE "user" ("id" text PRIMARY KEY, "email" text UNIQUE, "first" text, "last" text, "phone" text, "city" text)`,
+			`CREATE TABLE "user" ("id" varchar(64) PRIMARY KEY, "email" varchar(99) UNIQUE, "first" varchar(99), "last" varchar(99), "phone" varchar(99), "city" varchar(99))`,
 			`CREATE UNIQUE INDEX theirs ON "user" ("last", "first")`,
 			// These serve nothing of ours.
-			`CREATE UNIQUE INDEX partly ON "user" ("phone") WHERE "phone" <> ''`,
-			`CREATE INDEX lowered ON "user" (lower("city"))`,
 			`CREATE INDEX reversed ON "user" ("first", "city")`,
+			`CREATE INDEX loose ON "user" ("phone")`,
 		)
 		want := []string{
 			`CREATE UNIQUE INDEX "user_phone_uidx" ON "user" ("phone")`,
 			`CREATE INDEX "user_city_idx" ON "user" ("city")`,
 		}
-		if got := plan(t, s, schema); !slices.Equal(got, want) {
+		p := fullPlan(t, s, schema)
+		if got := unquoted(p.Statements); !slices.Equal(got, unquoted(want)) {
 			t.Errorf("got %q, want %q", got, want)
+		}
+		if isMySQL(s) {
+			return // it has no partial indexes, and MariaDB none over expressions
+		}
+		execute(
+			t, s,
+			`CREATE UNIQUE INDEX partly ON "user" ("phone") WHERE "phone" <> ''`,
+			`CREATE INDEX lowered ON "user" (lower("city"))`,
+		)
+		p = fullPlan(t, s, schema)
+		if got := unquoted(p.Statements); !slices.Equal(got, unquoted(want)) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if warning := `index "partly" of table "user" makes phone unique in some rows only; one over all rows is missing`; !slices.Equal(p.Warnings, []string{warning}) {
+			t.Errorf("the warnings are %q", p.Warnings)
 		}
 	})
 }
@@ -352,9 +420,9 @@ func TestPostgresMigratesInTheFirstSchemaOfTheSearchPath(t *testing.T) {
 	}
 }
 
-func TestTenProcessesMigrateAnEmptyDatabase(t *testing.T) {
+func TestTenStoresMigrateAnEmptyDatabase(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, url string) {
+	onEach(t, func(t *testing.T, url string) {
 		schema := everyKind(t, store.Naming{})
 		err := atOnce(10, func(int) error {
 			s, err := bunstore.Open(url)
@@ -374,62 +442,79 @@ func TestTenProcessesMigrateAnEmptyDatabase(t *testing.T) {
 
 func TestMigrateGivesUpWaitingWithItsContext(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, url string) {
+	onEach(t, func(t *testing.T, url string) {
 		s, other, schema := open(t, url), open(t, url), authSchema(t)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		err := s.Tx(t.Context(), func(context.Context) error {
-			// On SQLite the transaction is the lock.
-			if strings.HasPrefix(url, "postgres") {
-				return holdSchemaLock(t, s, func() error { return other.Migrate(ctx, schema) })
-			}
-			return other.Migrate(ctx, schema)
-		})
+		err := holdSchemaLock(t, s, func() error { return other.Migrate(ctx, schema) })
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got error %v", err)
 		}
 	})
 }
 
+// holdSchemaLock runs fn while another migration would have the lock.
 func holdSchemaLock(t testing.TB, s *bunstore.Store, fn func() error) error {
 	t.Helper()
-	tx, err := s.DB().DB.BeginTx(t.Context(), nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }()
-	if _, err := tx.ExecContext(t.Context(), "SELECT pg_advisory_xact_lock($1)", bunstore.SchemaLock); err != nil {
-		return err
-	}
-	return fn()
+	return s.Tx(t.Context(), func(ctx context.Context) error {
+		// On SQLite the transaction is the lock.
+		var sql string
+		switch s.DB().Dialect().Name() {
+		case bundialect.PG:
+			sql = fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", bunstore.SchemaLock)
+		case bundialect.MySQL:
+			sql = "SELECT GET_LOCK(CONCAT('ostiary!', MD5(DATABASE())), 0)"
+			defer func() { _, _ = s.IDB(ctx).ExecContext(t.Context(), "DO RELEASE_ALL_LOCKS()") }()
+		}
+		if sql != "" {
+			if _, err := s.IDB(ctx).ExecContext(ctx, sql); err != nil {
+				return err
+			}
+		}
+		return fn()
+	})
 }
 
 func TestMigrateOutlastsTheStatementTimeout(t *testing.T) {
 	t.Parallel()
-	url, schema := testenv.Postgres(t), authSchema(t)
-	s := open(t, with(url, "statement_timeout=50"))
-	done := make(chan error, 1)
-	holder := open(t, url)
-	err := holdSchemaLock(t, holder, func() error {
-		go func() { done <- s.Migrate(t.Context(), schema) }()
-		if err := waiting(t, holder, 1); err != nil {
-			return err
-		}
-		// Longer than the time-out, by the server's clock.
-		_, err := holder.DB().DB.ExecContext(t.Context(), "SELECT pg_sleep(0.2)")
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := <-done; err != nil {
-		t.Error(err)
+	for name, waiter := range map[string]string{
+		"postgres": "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+		"mariadb":  "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'SELECT GET_LOCK%'",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url, schema := databases[name](t), authSchema(t)
+			s, holder := open(t, url, bunstore.StatementTimeout(800*time.Millisecond)), open(t, url)
+			done := make(chan error, 1)
+			err := holdSchemaLock(t, holder, func() error {
+				go func() { done <- s.Migrate(t.Context(), schema) }()
+				for n := 0; n == 0; {
+					select {
+					case err := <-done:
+						return fmt.Errorf("it did not wait: %w", err)
+					default:
+					}
+					if err := holder.DB().DB.QueryRowContext(t.Context(), waiter).Scan(&n); err != nil {
+						return err
+					}
+				}
+				// Longer than the time-out, by the server's clock.
+				pause := map[string]string{"postgres": "SELECT pg_sleep(1.2)", "mariadb": "SELECT SLEEP(1.2)"}[name]
+				return holder.DB().DB.QueryRowContext(t.Context(), pause).Scan(new(any))
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
 func TestLongIndexNamesStayApart(t *testing.T) {
 	t.Parallel()
-	everywhere(t, func(t *testing.T, url string) {
+	onEach(t, func(t *testing.T, url string) {
 		s := open(t, url)
 		long := strings.Repeat("veryLong", 6)
 		schema := compile(t, store.Naming{}, store.Table{Name: long, Fields: []*store.Field{

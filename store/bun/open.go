@@ -23,9 +23,10 @@ import (
 	sqlitedriver "modernc.org/sqlite"
 )
 
-// What [Open] sets where the URL does not.
+// What [Open] sets where neither the URL nor an [Option] does.
 const (
 	connectTimeout   = 5 * time.Second
+	acquireTimeout   = 5 * time.Second
 	statementTimeout = 30 * time.Second
 	cancelTimeout    = 250 * time.Millisecond
 	busyTimeout      = 5 * time.Second
@@ -36,58 +37,128 @@ const (
 )
 
 // Open returns a store on the database of the URL, with a pool of its own that
-// [Store.Close] closes.
+// [Store.Close] closes. The options size the pool and set time-outs; each says
+// its default.
 //
 //	postgres://user:password@host:5432/database?sslmode=verify-full
+//	mysql://user:password@host:3306/database?tls=true
+//	mariadb://user:password@host:3306/database?tls=true
+//	sqlserver://user:password@host:1433?database=name
 //	sqlite:app.db
 //	sqlite:/var/lib/app/app.db
 //	sqlite::memory:
 //
-// PostgreSQL is reached through pgx; its parameters, and the PG… variables of
-// the environment, mean what pgx and libpq say. Open connects to nothing yet:
-// the database may be down, and the store works as soon as it is up. Unless the
-// URL has them, connect_timeout is 5 (seconds) and statement_timeout 30s; a
-// pooler that refuses the latter at the start of a connection is pleased by an
-// empty "statement_timeout=". One that gives each transaction another
-// connection, as PgBouncer can, needs "default_query_exec_mode=exec" as well.
-// The pool holds up to four connections a CPU, ten at least; [Store.DB] has the
-// methods to change that. When a context ends during a statement, the server is
-// asked to stop it and has a quarter of a second to say so: after that the
-// connection is given up.
+// To a server, Open connects only when it is needed: it may be down, and the
+// store works as soon as it is up. An error says which part of the URL is wrong
+// and holds nothing of its user, password or host.
+//
+// # PostgreSQL
+//
+// PostgreSQL is reached through pgx; the parameters of the URL, and the PG…
+// variables of the environment, mean what pgx and libpq say. Without one,
+// connect_timeout is 5 (seconds). A pooler that refuses statement_timeout at the
+// start of a connection is pleased by an empty "statement_timeout=". One that
+// gives each transaction another connection, as PgBouncer can, needs
+// "default_query_exec_mode=exec" as well. When a context ends during a
+// statement, the server is asked to stop it and has a quarter of a second to say
+// so: after that the connection is given up.
+//
+// # MySQL and MariaDB
+//
+// Both are reached through go-sql-driver/mysql. Say mariadb: for MariaDB, so
+// that Bun uses RETURNING in the application's own queries. Sessions are in UTC and
+// utf8mb4, read committed, and in the strict mode that MySQL 8 has by default:
+// text that is too long is an error. The parameters are
+//
+//	tls              true, skip-verify (encrypt, trust anybody), preferred
+//	                 (skip-verify if the server can), false; the default is
+//	                 preferred, and false for a socket
+//	tls_ca           a file with the authorities to trust, for tls=true
+//	socket           the path of a Unix socket, instead of a host
+//	connect_timeout  seconds; 5 by default
+//
+// When a context ends during a statement, the connection is given up; the server
+// may still carry the statement out.
+//
+// # SQL Server
+//
+// SQL Server is reached through go-mssqldb, whose parameters the URL takes. Of
+// this dialect only the statements have been checked, against files of what they
+// should be; it has been tested on no server.
+//
+// # SQLite
 //
 // SQLite needs no cgo. The file is created if need be, in write-ahead-log mode
 // with foreign keys enforced, and a connection waits five seconds for another
 // process that writes. ":memory:" is one database for the whole pool, on one
-// connection, gone when the store is closed.
-//
-// An error says which part of the URL is wrong and holds nothing of its user,
-// password or host.
-func Open(url string) (*Store, error) {
-	switch {
-	case strings.HasPrefix(url, "postgres://"), strings.HasPrefix(url, "postgresql://"):
-		return openPostgres(url)
-	case strings.HasPrefix(url, "sqlite:"):
-		return openSQLite(strings.TrimPrefix(url, "sqlite:"))
-	}
-	return nil, errors.New("database URL: neither postgres:// nor postgresql:// nor sqlite: is what it starts with")
-}
-
-func openPostgres(rawURL string) (*Store, error) {
-	config, err := postgresConfig(rawURL)
+// connection whatever the options say, gone when the store is closed.
+func Open(url string, given ...Option) (*Store, error) {
+	o, err := settings(given)
 	if err != nil {
 		return nil, err
 	}
-	return opened(bun.NewDB(postgresPool(config), pgdialect.New())), nil
+	scheme, rest, ok := strings.Cut(url, ":")
+	if open := servers[scheme]; open != nil && strings.HasPrefix(rest, "//") {
+		db, err := open(url, o)
+		if err != nil {
+			return nil, fmt.Errorf("database URL: %w", err)
+		}
+		return opened(db, o), nil
+	}
+	if ok && scheme == "sqlite" {
+		return openSQLite(rest, o)
+	}
+	return nil, errors.New("database URL: neither postgres:// nor mysql:// nor mariadb:// nor sqlserver:// nor sqlite: is what it starts with")
 }
 
-func postgresConfig(rawURL string) (*pgx.ConnConfig, error) {
-	if problem := urlProblem(rawURL); problem != "" {
-		return nil, errors.New("database URL: " + problem)
+// servers opens the pool of each kind of server, by the scheme of the URL.
+var servers = map[string]func(url string, o *options) (*bun.DB, error){
+	"postgres":   openPostgres,
+	"postgresql": openPostgres,
+	"mysql":      openMySQL,
+	"mariadb":    openMySQL,
+	"sqlserver":  openSQLServer,
+}
+
+// hasty is a connector that gives up a connection which takes too long to make.
+type hasty struct {
+	driver.Connector
+	limit time.Duration
+}
+
+// Connect implements [driver.Connector].
+func (c hasty) Connect(ctx context.Context) (driver.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.limit)
+	defer cancel()
+	return c.Connector.Connect(ctx)
+}
+
+func opened(db *bun.DB, o *options) *Store {
+	s := newStore(db, o)
+	s.owned = true
+	return s
+}
+
+// serverSize is how many connections a pool holds at most by default.
+func serverSize() int { return max(10, 4*runtime.GOMAXPROCS(0)) }
+
+func openPostgres(rawURL string, o *options) (*bun.DB, error) {
+	config, err := postgresConfig(rawURL, o)
+	if err != nil {
+		return nil, err
+	}
+	pool := o.pool(stdlib.OpenDB(*config), serverSize(), connectionLife)
+	return bun.NewDB(pool, pgdialect.New()), nil
+}
+
+func postgresConfig(rawURL string, o *options) (*pgx.ConnConfig, error) {
+	if problem := postgresProblem(rawURL); problem != "" {
+		return nil, errors.New(problem)
 	}
 	config, err := pgx.ParseConfig(rawURL)
 	if err != nil {
 		// pgx's own error quotes the URL.
-		return nil, errors.New("database URL: " + parameterProblem(rawURL))
+		return nil, errors.New(parameterProblem(rawURL))
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
@@ -100,24 +171,19 @@ func postgresConfig(rawURL string) (*pgx.ConnConfig, error) {
 	}
 	switch t, ok := config.RuntimeParams["statement_timeout"]; {
 	case !ok:
-		config.RuntimeParams["statement_timeout"] = strconv.FormatInt(statementTimeout.Milliseconds(), 10)
+		config.RuntimeParams["statement_timeout"] = strconv.FormatInt(milliseconds(o.handOver()), 10)
 	case t == "":
 		delete(config.RuntimeParams, "statement_timeout")
 	}
 	return config, nil
 }
 
-func postgresPool(config *pgx.ConnConfig) *sql.DB {
-	pool := stdlib.OpenDB(*config)
-	size := max(10, 4*runtime.GOMAXPROCS(0))
-	pool.SetMaxOpenConns(size)
-	pool.SetMaxIdleConns(size)
-	pool.SetConnMaxLifetime(connectionLife)
-	pool.SetConnMaxIdleTime(connectionIdle)
-	return pool
+// milliseconds rounds up: zero is no limit to a server.
+func milliseconds(d time.Duration) int64 {
+	return int64((d + time.Millisecond - 1) / time.Millisecond)
 }
 
-func openSQLite(file string) (*Store, error) {
+func openSQLite(file string, o *options) (*Store, error) {
 	memory := file == ":memory:"
 	switch {
 	case file == "":
@@ -127,6 +193,21 @@ func openSQLite(file string) (*Store, error) {
 	case strings.ContainsAny(file, "?#"):
 		return nil, errors.New("database URL: SQLite takes no parameters: for other settings open a *bun.DB and use New")
 	}
+	connector, err := sqlitedriver.NewConnector(sqliteDSN(file, memory))
+	if err != nil {
+		return nil, fmt.Errorf("database URL: %w", err)
+	}
+	pool := sqlitePool(sql.OpenDB(connector), memory, o)
+	// A file that cannot be opened will not mend itself, as a server may.
+	if err := pool.PingContext(context.Background()); err != nil {
+		return nil, errors.Join(fmt.Errorf("database URL: the file cannot be opened or created, is no SQLite database, or its folder does not exist: %w", err), pool.Close())
+	}
+	s := opened(bun.NewDB(pool, sqlitedialect.New()), o)
+	s.dialect = sqlite{immediate: true}
+	return s, nil
+}
+
+func sqliteDSN(file string, memory bool) string {
 	pragmas := url.Values{
 		"_txlock": {"immediate"},
 		// Names in double quotes that no column has are errors, not strings.
@@ -140,34 +221,15 @@ func openSQLite(file string) (*Store, error) {
 		pragmas.Add("_pragma", "journal_mode(WAL)")
 	}
 	dsn.RawQuery = pragmas.Encode()
-	connector, err := sqlitedriver.NewConnector(dsn.String())
-	if err != nil {
-		return nil, fmt.Errorf("database URL: %w", err)
-	}
-	pool := sqlitePool(connector, memory)
-	// A file that cannot be opened will not mend itself, as a server may.
-	if err := pool.PingContext(context.Background()); err != nil {
-		return nil, errors.Join(fmt.Errorf("database URL: the file cannot be opened or created, is no SQLite database, or its folder does not exist: %w", err), pool.Close())
-	}
-	return opened(bun.NewDB(pool, sqlitedialect.New())), nil
+	return dsn.String()
 }
 
-func sqlitePool(connector driver.Connector, memory bool) *sql.DB {
-	pool := sql.OpenDB(connector)
-	size := max(4, runtime.GOMAXPROCS(0))
+func sqlitePool(pool *sql.DB, memory bool, o *options) *sql.DB {
 	if memory {
 		// The connection is the database.
-		size = 1
-	} else {
-		pool.SetConnMaxIdleTime(connectionIdle)
+		pool.SetMaxOpenConns(1)
+		pool.SetMaxIdleConns(1)
+		return pool
 	}
-	pool.SetMaxOpenConns(size)
-	pool.SetMaxIdleConns(size)
-	return pool
-}
-
-func opened(db *bun.DB) *Store {
-	s := New(db)
-	s.owned = true
-	return s
+	return o.pool(pool, max(4, runtime.GOMAXPROCS(0)), 0)
 }

@@ -2,11 +2,14 @@ package bunstore_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	bundialect "github.com/uptrace/bun/dialect"
 
 	"github.com/ostiary/ostiary/internal/testenv"
 	"github.com/ostiary/ostiary/store"
@@ -62,104 +65,355 @@ func operations(s *bunstore.Store, schema *store.Schema) map[string]func(ctx con
 
 func TestStoppedDatabaseIsUnavailableAndComesBack(t *testing.T) {
 	t.Parallel()
-	url := testenv.Postgres(t)
-	proxy := testenv.NewProxy(t, url)
-	s, schema := open(t, testenv.Through(url, proxy)), authSchema(t)
-	migrate(t, s, schema)
-	signIn(t, s, schema, "1")
+	onServers(t, func(t *testing.T, url string) {
+		proxy := testenv.NewProxy(t, url)
+		s, schema := open(t, testenv.Through(url, proxy)), authSchema(t)
+		migrate(t, s, schema)
+		signIn(t, s, schema, "1")
 
-	for range 2 {
-		proxy.Stop()
-		for name, operation := range operations(s, schema) {
-			began := time.Now()
-			err := operation(t.Context())
+		for range 2 {
+			proxy.Stop()
+			for name, operation := range operations(s, schema) {
+				began := time.Now()
+				err := operation(t.Context())
+				if !errors.Is(err, store.ErrUnavailable) {
+					t.Errorf("%s while the database is down: got error %v", name, err)
+				}
+				if took := time.Since(began); took > quick {
+					t.Errorf("%s took %v to find that the database is down", name, took)
+				}
+			}
+			proxy.Start()
+			if _, err := s.FindOne(t.Context(), schema.Table("session"), sessionByToken("1")); err != nil {
+				t.Errorf("after the database came back: %v", err)
+			}
+		}
+	})
+}
+
+func TestConnectionLostInATransactionIsUnavailable(t *testing.T) {
+	t.Parallel()
+	onServers(t, func(t *testing.T, url string) {
+		proxy := testenv.NewProxy(t, url)
+		s, schema := open(t, testenv.Through(url, proxy)), authSchema(t)
+		migrate(t, s, schema)
+		signIn(t, s, schema, "1")
+
+		for name, fn := range map[string]func(ctx context.Context) error{
+			"before a statement": func(ctx context.Context) error {
+				proxy.Stop()
+				_, err := s.Count(ctx, schema.Table("user"), store.Where{})
+				return err
+			},
+			"before the commit": func(context.Context) error {
+				proxy.Stop()
+				return nil
+			},
+		} {
+			err := s.Tx(t.Context(), func(ctx context.Context) error {
+				if _, err := s.Update(ctx, schema.Table("session"), store.All(), store.Record{"hits": 99}); err != nil {
+					return err
+				}
+				return fn(ctx)
+			})
 			if !errors.Is(err, store.ErrUnavailable) {
-				t.Errorf("%s while the database is down: got error %v", name, err)
+				t.Errorf("%s: got error %v", name, err)
+			}
+			proxy.Start()
+		}
+		row, err := s.FindOne(t.Context(), schema.Table("session"), sessionByToken("1"))
+		if err != nil || row["hits"] != int64(0) {
+			t.Errorf("hits are %v (%v), want what they were", row["hits"], err)
+		}
+	})
+}
+
+func TestDatabaseThatHangsIsLeftWhenTheContextEnds(t *testing.T) {
+	t.Parallel()
+	onServers(t, func(t *testing.T, url string) {
+		proxy := testenv.NewProxy(t, url)
+		s, schema := open(t, testenv.Through(url, proxy)), authSchema(t)
+		migrate(t, s, schema)
+		signIn(t, s, schema, "1")
+
+		proxy.Hang()
+		for name, operation := range operations(s, schema) {
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			began := time.Now()
+			err := operation(ctx)
+			cancel()
+			if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("%s: got error %v, want the context's", name, err)
 			}
 			if took := time.Since(began); took > quick {
-				t.Errorf("%s took %v to find that the database is down", name, took)
+				t.Errorf("%s came back after %v", name, took)
 			}
 		}
 		proxy.Start()
 		if _, err := s.FindOne(t.Context(), schema.Table("session"), sessionByToken("1")); err != nil {
 			t.Errorf("after the database came back: %v", err)
 		}
-	}
-}
-
-func TestConnectionLostInATransactionIsUnavailable(t *testing.T) {
-	t.Parallel()
-	url := testenv.Postgres(t)
-	proxy := testenv.NewProxy(t, url)
-	s, schema := open(t, testenv.Through(url, proxy)), authSchema(t)
-	migrate(t, s, schema)
-	signIn(t, s, schema, "1")
-
-	for name, fn := range map[string]func(ctx context.Context) error{
-		"before a statement": func(ctx context.Context) error {
-			proxy.Stop()
-			_, err := s.Count(ctx, schema.Table("user"), store.Where{})
-			return err
-		},
-		"before the commit": func(context.Context) error {
-			proxy.Stop()
-			return nil
-		},
-	} {
-		err := s.Tx(t.Context(), func(ctx context.Context) error {
-			if _, err := s.Update(ctx, schema.Table("session"), store.All(), store.Record{"hits": 99}); err != nil {
-				return err
-			}
-			return fn(ctx)
-		})
-		if !errors.Is(err, store.ErrUnavailable) {
-			t.Errorf("%s: got error %v", name, err)
-		}
-		proxy.Start()
-	}
-	row, err := s.FindOne(t.Context(), schema.Table("session"), sessionByToken("1"))
-	if err != nil || row["hits"] != int64(0) {
-		t.Errorf("hits are %v (%v), want what they were", row["hits"], err)
-	}
-}
-
-func TestDatabaseThatHangsIsLeftWhenTheContextEnds(t *testing.T) {
-	t.Parallel()
-	url := testenv.Postgres(t)
-	proxy := testenv.NewProxy(t, url)
-	s, schema := open(t, testenv.Through(url, proxy)), authSchema(t)
-	migrate(t, s, schema)
-	signIn(t, s, schema, "1")
-
-	proxy.Hang()
-	for name, operation := range operations(s, schema) {
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		began := time.Now()
-		err := operation(ctx)
-		cancel()
-		if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, store.ErrUnavailable) {
-			t.Errorf("%s: got error %v, want the context's", name, err)
-		}
-		if took := time.Since(began); took > quick {
-			t.Errorf("%s came back after %v", name, took)
-		}
-	}
-	proxy.Start()
-	if _, err := s.FindOne(t.Context(), schema.Table("session"), sessionByToken("1")); err != nil {
-		t.Errorf("after the database came back: %v", err)
-	}
+	})
 }
 
 func TestHangingConnectIsBoundedWithoutADeadline(t *testing.T) {
 	t.Parallel()
-	url := testenv.Postgres(t)
-	proxy := testenv.NewProxy(t, url)
-	proxy.Hang()
-	s := open(t, with(testenv.Through(url, proxy), "connect_timeout=1"))
-	err := s.Ping(t.Context())
-	if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got error %v, want unavailable and nobody's deadline", err)
+	onServers(t, func(t *testing.T, url string) {
+		proxy := testenv.NewProxy(t, url)
+		proxy.Hang()
+		for _, s := range []*bunstore.Store{
+			open(t, with(testenv.Through(url, proxy), "connect_timeout=1"), bunstore.AcquireTimeout(0)),
+			open(t, testenv.Through(url, proxy), bunstore.AcquireTimeout(100*time.Millisecond)),
+		} {
+			began := time.Now()
+			err := s.Ping(t.Context())
+			if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got error %v, want unavailable and nobody's deadline", err)
+			}
+			if took := time.Since(began); took > quick {
+				t.Errorf("it took %v", took)
+			}
+		}
+	})
+}
+
+func TestCommitIsLeftWhenTheContextEnds(t *testing.T) {
+	t.Parallel()
+	onServers(t, func(t *testing.T, url string) {
+		proxy := testenv.NewProxy(t, url)
+		s, schema := open(t, testenv.Through(url, proxy)), authSchema(t)
+		migrate(t, s, schema)
+		for name, result := range map[string]error{"commit": nil, "roll-back": errors.New("undo")} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			hung := time.Now()
+			err := s.Tx(ctx, func(ctx context.Context) error {
+				if err := addUser(ctx, s, schema, "1"); err != nil {
+					return err
+				}
+				proxy.Hang()
+				hung = time.Now()
+				return result
+			})
+			cancel()
+			if result == nil {
+				result = context.DeadlineExceeded
+			}
+			if !errors.Is(err, result) {
+				t.Errorf("%s: got error %v, want %v", name, err, result)
+			}
+			if took := time.Since(hung); took > quick {
+				t.Errorf("%s: it took %v", name, took)
+			}
+			proxy.Stop()
+			proxy.Start()
+		}
+		if n, err := s.Count(soon(t), schema.Table("user"), store.Where{}); n != 0 || err != nil {
+			t.Errorf("%d users (%v), want none", n, err)
+		}
+	})
+}
+
+// killOthers ends every other connection to the database.
+func killOthers(ctx context.Context, t *testing.T, s *bunstore.Store) {
+	t.Helper()
+	if s.DB().Dialect().Name() == bundialect.PG {
+		_, err := s.DB().DB.ExecContext(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+		if err != nil {
+			t.Error(err)
+		}
+		return
 	}
+	var ids []int64
+	err := s.DB().NewRaw("SELECT id FROM information_schema.processlist WHERE db = database() AND id <> connection_id()").Scan(ctx, &ids)
+	if err != nil {
+		t.Error(err)
+	}
+	for _, id := range ids {
+		if _, err := s.DB().ExecContext(ctx, "KILL ?", id); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestTransactionThatTheServerKillsIsUnavailable(t *testing.T) {
+	t.Parallel()
+	onServers(t, func(t *testing.T, url string) {
+		s, schema := open(t, url), authSchema(t)
+		killer := open(t, url)
+		migrate(t, s, schema)
+		for name, rest := range map[string]func(ctx context.Context) error{
+			"before a statement": func(ctx context.Context) error { return addUser(ctx, s, schema, "2") },
+			"before the commit":  func(context.Context) error { return nil },
+		} {
+			err := s.Tx(t.Context(), func(ctx context.Context) error {
+				if err := addUser(ctx, s, schema, "1"); err != nil {
+					return err
+				}
+				killOthers(t.Context(), t, killer)
+				return rest(ctx)
+			})
+			if !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("%s: got error %v", name, err)
+			}
+			// The next call finds a connection that works, whatever it takes.
+			if n, err := s.Count(t.Context(), schema.Table("user"), store.Where{}); n != 0 || err != nil {
+				t.Errorf("%s: afterwards %d users (%v), want none", name, n, err)
+			}
+		}
+	})
+}
+
+// A dead connection costs one call at most, and the pool is whole again.
+func TestDeadConnectionsAreReplaced(t *testing.T) {
+	t.Parallel()
+	onServers(t, func(t *testing.T, url string) {
+		const size = 4
+		s, schema := open(t, url, bunstore.MaxOpen(size)), authSchema(t)
+		killer := open(t, url)
+		migrate(t, s, schema)
+		bounded, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		for name, ctx := range map[string]context.Context{"without a deadline": t.Context(), "with a near one": bounded} {
+			for operation, run := range map[string]func() error{
+				"Count": func() error { _, err := s.Count(ctx, schema.Table("user"), store.Where{}); return err },
+				"Tx":    func() error { return s.Tx(ctx, s.Ping) },
+			} {
+				exhausted(t, s)()
+				killOthers(t.Context(), t, killer)
+				err := run()
+				for range size {
+					if !errors.Is(err, store.ErrUnavailable) {
+						break
+					}
+					err = run()
+				}
+				if err != nil {
+					t.Errorf("%s %s: %v", operation, name, err)
+				}
+			}
+		}
+	})
+}
+
+// exhausted takes all connections of the store's pool until the returned
+// function is called.
+func exhausted(t *testing.T, s *bunstore.Store) (release func()) {
+	t.Helper()
+	var held []*sql.Conn
+	for range s.DB().Stats().MaxOpenConnections {
+		c, err := s.DB().DB.Conn(soon(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, c)
+	}
+	return func() {
+		for _, c := range held {
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func TestExhaustedPoolIsUnavailable(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, url string) {
+		s, schema := open(t, url, bunstore.MaxOpen(2), bunstore.AcquireTimeout(20*time.Millisecond)), authSchema(t)
+		given := bunstore.New(s.DB(), bunstore.AcquireTimeout(20*time.Millisecond))
+		migrate(t, s, schema)
+		signIn(t, s, schema, "1")
+		release := exhausted(t, s)
+		operations := func(s *bunstore.Store) map[string]func(ctx context.Context) error {
+			calls := operations(s, schema)
+			delete(calls, "Migrate") // it waits: it is called before anything else is
+			return calls
+		}
+		for _, s := range []*bunstore.Store{s, given} {
+			for name, operation := range operations(s) {
+				began := time.Now()
+				if err := operation(t.Context()); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("%s: got error %v, want unavailable and nobody's deadline", name, err)
+				}
+				if took := time.Since(began); took > quick {
+					t.Errorf("%s: it took %v", name, took)
+				}
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		for name, operation := range operations(s) {
+			if err := operation(ctx); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("%s: got error %v, want the context's", name, err)
+			}
+		}
+		release()
+		if err := s.Tx(t.Context(), s.Ping); err != nil {
+			t.Errorf("with free connections: %v", err)
+		}
+	})
+}
+
+func TestCallBesideTheTransactionDoesNotWaitForEver(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, url string) {
+		s, schema := open(t, url, bunstore.MaxOpen(1), bunstore.AcquireTimeout(20*time.Millisecond)), authSchema(t)
+		migrate(t, s, schema)
+		err := s.Tx(t.Context(), func(context.Context) error { return addUser(t.Context(), s, schema, "1") })
+		if !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("got error %v", err)
+		}
+	})
+	t.Run("SQLite writer", func(t *testing.T) {
+		t.Parallel()
+		s, schema := open(t, sqliteFile(t), bunstore.AcquireTimeout(20*time.Millisecond)), authSchema(t)
+		migrate(t, s, schema)
+		for name, write := range map[string]func() error{
+			"Create": func() error { return addUser(t.Context(), s, schema, "1") },
+			"Tx":     func() error { return s.Tx(t.Context(), s.Ping) },
+		} {
+			err := s.Tx(t.Context(), func(context.Context) error { return write() })
+			if !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("%s: got error %v", name, err)
+			}
+		}
+	})
+}
+
+func TestStatementTimeoutIsUnavailable(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, url string) {
+		holder, schema := open(t, url), authSchema(t)
+		migrate(t, holder, schema)
+		signIn(t, holder, schema, "1")
+		limit := bunstore.StatementTimeout(500 * time.Millisecond)
+		for name, s := range map[string]*bunstore.Store{"Open": open(t, url, limit), "New": bunstore.New(open(t, url).DB(), limit)} {
+			update := func(ctx context.Context) error {
+				_, err := s.Update(ctx, schema.Table("session"), store.Eq("id", "1"), store.Record{"hits": 2})
+				return err
+			}
+			err := holder.Tx(t.Context(), func(ctx context.Context) error {
+				_, err := holder.Update(ctx, schema.Table("session"), store.Eq("id", "1"), store.Record{"hits": 1})
+				if err != nil {
+					return err
+				}
+				began := time.Now()
+				if err := update(t.Context()); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("%s: got error %v, want unavailable and nobody's deadline", name, err)
+				}
+				if took := time.Since(began); took > quick {
+					t.Errorf("%s: it took %v", name, took)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(update(t.Context()), s.Tx(t.Context(), update)); err != nil {
+				t.Errorf("%s: when nobody is in the way: %v", name, err)
+			}
+		}
+	})
 }
 
 func TestServersOwnTimeoutIsUnavailable(t *testing.T) {

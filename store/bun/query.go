@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/ostiary/ostiary/store"
 )
 
-// FindOne implements [store.Store]. With its joins it is one statement.
+// FindOne implements [store.Store]. With its joins and children it is one
+// statement.
 func (s *Store) FindOne(ctx context.Context, t *store.Table, q store.Query) (store.Record, error) {
 	q.Limit = 1
 	rows, err := s.find(ctx, t, q)
@@ -24,7 +26,8 @@ func (s *Store) FindOne(ctx context.Context, t *store.Table, q store.Query) (sto
 	return rows[0], nil
 }
 
-// FindMany implements [store.Store]. With its joins it is one statement.
+// FindMany implements [store.Store]. With its joins and children it is one
+// statement.
 func (s *Store) FindMany(ctx context.Context, t *store.Table, q store.Query) ([]store.Record, error) {
 	if q.Limit == 0 {
 		q.Limit = store.DefaultLimit
@@ -58,82 +61,88 @@ func (s *Store) count(ctx context.Context, t *store.Table, w store.Where) (int64
 	st.from(t)
 	st.where(t, w)
 
-	var n int64
-	err = s.read(ctx, func(c conn) error {
-		rows, err := c.QueryContext(ctx, string(st.text), st.args...)
-		return each(rows, err, func(rows *sql.Rows) error { return rows.Scan(&n) })
-	})
-	return n, s.failure(ctx, t, err)
+	for attempt := 1; ; attempt++ {
+		var n int64
+		err := s.failure(ctx, t, s.read(ctx, func(c conn) (err error) {
+			n, err = st.number(ctx, c)
+			return err
+		}))
+		if !s.retries(ctx, err, attempt) {
+			return n, err
+		}
+	}
+}
+
+// number runs a query for one number.
+func (st *statement) number(ctx context.Context, c conn) (n int64, err error) {
+	rows, err := c.QueryContext(ctx, string(st.text), st.args...)
+	err = each(rows, err, func(rows *sql.Rows) error { return rows.Scan(&n) })
+	return n, err
 }
 
 func (s *Store) find(ctx context.Context, t *store.Table, q store.Query) ([]store.Record, error) {
 	if err := s.check(t); err != nil {
 		return nil, err
 	}
-	w, err := t.CanonicalWhere(q.Where)
+	q, err := t.CanonicalQuery(q)
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.projection(t, q.Select, q.Join)
-	if err != nil {
-		return nil, err
-	}
-	text, args := p.one(s.dialect, t, q, w)
-	if text == "" {
-		if text, args, err = s.selectText(t, p, q, w); err != nil {
-			return nil, err
+	if len(q.Children) > 0 {
+		if err := s.dialect.learn(ctx, s); err != nil {
+			return nil, s.failure(ctx, t, err)
 		}
 	}
-	var found []store.Record
-	err = s.read(ctx, func(c conn) (err error) {
-		found, err = p.rows(c.QueryContext(ctx, text, args...))
-		return err
-	})
-	return found, s.failure(ctx, t, err)
+	p := s.projection(t, q)
+	text, args := p.one(s.dialect, t, q)
+	if text == "" {
+		text, args = s.selectText(t, p, q)
+	}
+	for attempt := 1; ; attempt++ {
+		var found []store.Record
+		err := s.failure(ctx, t, s.read(ctx, func(c conn) (err error) {
+			found, err = p.rows(c.QueryContext(ctx, text, args...))
+			return err
+		}))
+		if !s.retries(ctx, err, attempt) {
+			return found, err
+		}
+	}
 }
 
-func (s *Store) selectText(t *store.Table, p *projection, q store.Query, w store.Where) (string, []any, error) {
+func (s *Store) selectText(t *store.Table, p *projection, q store.Query) (string, []any) {
 	st := s.statement()
 	st.write(p.head)
+	st.args = p.args
 	st.qualifier = baseAlias + "."
-	st.where(t, w)
-	if err := st.orderBy(t, q.Sort); err != nil {
-		return "", nil, err
-	}
-	if q.Limit < store.NoLimit || q.Offset < 0 {
-		return "", nil, fmt.Errorf("%w: limit %d, offset %d", store.ErrInvalid, q.Limit, q.Offset)
-	}
-	s.dialect.page(st, q.Limit, q.Offset)
-	return string(st.text), st.args, nil
+	st.where(t, q.Where)
+	st.orderBy(t, q.Sort)
+	s.dialect.page(st, len(q.Sort) > 0, q.Limit, q.Offset)
+	return string(st.text), st.args
 }
 
-func (st *statement) orderBy(t *store.Table, by []store.Sort) error {
+func (st *statement) orderBy(t *store.Table, by []store.Sort) {
 	for i, b := range by {
 		f := t.Field(b.Field)
-		if f == nil || !ordered(f) {
-			return fmt.Errorf("%w: table %q cannot be sorted by %q", store.ErrInvalid, t.Name, b.Field)
-		}
 		if i == 0 {
 			st.write(" ORDER BY ")
 		} else {
 			st.write(", ")
 		}
 		st.operand(operand{field: f, bytes: true})
-		switch {
-		case b.Desc && f.Required:
+		if b.Desc {
 			st.write(" DESC")
-		case b.Desc:
-			st.write(" DESC NULLS LAST")
-		case !f.Required:
-			// Said only where it matters: PostgreSQL reads a plain index in
-			// this order only if it is not asked for.
-			st.write(" NULLS FIRST")
+		}
+		// Said only where it matters: PostgreSQL reads a plain index in this
+		// order only if it is not asked for.
+		if !f.Required {
+			st.write(st.dialect.nulls(b.Desc))
 		}
 	}
-	return nil
 }
 
-// baseAlias is the table of a query; its joined tables are j1, j2 and so on.
+// baseAlias is the table of a query; its joined tables are j1, j2 and so on,
+// those of its children c1, c2 and so on.
 const baseAlias = "t"
 
 // from writes a table as the one of a query.
@@ -144,12 +153,16 @@ func (st *statement) from(t *store.Table) {
 }
 
 // projection is what a query returns: the fields of its table, then those of
-// each joined one, and the text that selects them. It does not change.
+// each joined one, then the children, and the text that selects them with its
+// arguments. It does not change.
 type projection struct {
-	fields []*store.Field
-	joins  []join
-	width  int
-	head   string // SELECT … FROM … LEFT JOIN …
+	dialect  dialect
+	fields   []*store.Field
+	joins    []join
+	children []*children
+	width    int
+	head     string // SELECT … FROM … LEFT JOIN …
+	args     []any
 	// byField is the whole text of a lookup of one row by one field's value.
 	// A lookup of a session by its token builds no text at all.
 	byField map[string]string
@@ -177,24 +190,21 @@ type projectionKey struct {
 // again and again.
 const keptProjections = 1024
 
-func (s *Store) projection(t *store.Table, fields, joins []string) (*projection, error) {
-	if len(fields) > 0 || len(joins) > 1 {
-		return s.newProjection(t, fields, joins)
+func (s *Store) projection(t *store.Table, q store.Query) *projection {
+	if len(q.Select) > 0 || len(q.Join) > 1 || len(q.Children) > 0 {
+		return s.newProjection(t, q)
 	}
 	key := projectionKey{table: t}
-	if len(joins) == 1 {
-		key.join = joins[0]
+	if len(q.Join) == 1 {
+		key.join = q.Join[0]
 	}
 	s.projections.mu.RLock()
 	p := s.projections.kept[key]
 	s.projections.mu.RUnlock()
 	if p != nil {
-		return p, nil
+		return p
 	}
-	p, err := s.newProjection(t, nil, joins)
-	if err != nil {
-		return nil, err
-	}
+	p = s.newProjection(t, q)
 	p.byField = s.lookups(t, p)
 
 	s.projections.mu.Lock()
@@ -203,71 +213,82 @@ func (s *Store) projection(t *store.Table, fields, joins []string) (*projection,
 		s.projections.kept = map[projectionKey]*projection{}
 	}
 	s.projections.kept[key] = p
-	return p, nil
+	return p
 }
 
-func (s *Store) newProjection(t *store.Table, fields, joins []string) (*projection, error) {
-	p := &projection{fields: t.Fields}
-	if len(fields) > 0 {
-		p.fields = make([]*store.Field, 0, len(fields))
-		for _, name := range fields {
-			f := t.Field(name)
-			if f == nil {
-				return nil, fmt.Errorf("%w: table %q has no field %q", store.ErrInvalid, t.Name, name)
-			}
-			if !slices.Contains(p.fields, f) {
-				p.fields = append(p.fields, f)
-			}
-		}
-	}
-	p.width = len(p.fields)
-
+func (s *Store) newProjection(t *store.Table, q store.Query) *projection {
+	p := &projection{dialect: s.dialect, fields: selected(t, q.Select)}
 	list, from := s.statement(), s.statement()
+	if len(q.Children) > 0 {
+		list.write(s.dialect.childrenPrefix())
+	}
 	list.write("SELECT ")
 	list.qualifier = baseAlias + "."
 	list.columns(p.fields)
 	from.write(" FROM ")
 	from.from(t)
-	for i, name := range joins {
-		f := t.Field(name)
-		if f == nil || f.References == nil {
-			return nil, fmt.Errorf("%w: table %q has no reference %q to join", store.ErrInvalid, t.Name, name)
+	p.width = len(p.fields)
+	for i, name := range q.Join {
+		if !slices.Contains(q.Join[:i], name) {
+			p.join(t.Field(name), list, from)
 		}
-		if slices.Contains(joins[:i], name) {
-			continue
-		}
-		ref := f.References
-		target := ref.Target()
-		p.joins = append(p.joins, join{as: ref.As, fields: target.Fields})
-		p.width += len(target.Fields)
-
-		alias := "j" + strconv.Itoa(len(p.joins))
-		list.qualifier = alias + "."
-		list.write(", ")
-		list.columns(target.Fields)
-		from.write(" LEFT JOIN ")
-		from.table(target)
-		from.write(" AS " + alias + " ON " + alias + ".")
-		from.name(target.Field(ref.Field).DBName())
-		from.write(" = ")
-		from.column(f)
 	}
-	p.head = string(list.text) + string(from.text)
-	return p, nil
+	for i, c := range q.Children {
+		p.children = append(p.children, newChildren(t, i+1, c))
+		list.write(", ")
+		s.dialect.children(list, p.children[i])
+	}
+	p.width += len(p.children)
+	p.head, p.args = string(list.text)+string(from.text), list.args
+	return p
+}
+
+// selected are the fields of these names, each once, or all fields.
+func selected(t *store.Table, names []string) []*store.Field {
+	if len(names) == 0 {
+		return t.Fields
+	}
+	fields := make([]*store.Field, 0, len(names))
+	for _, name := range names {
+		if f := t.Field(name); !slices.Contains(fields, f) {
+			fields = append(fields, f)
+		}
+	}
+	return fields
+}
+
+// join adds the row that the field refers to.
+func (p *projection) join(f *store.Field, list, from *statement) {
+	ref := f.References
+	target := ref.Target()
+	p.joins = append(p.joins, join{as: ref.As, fields: target.Fields})
+	p.width += len(target.Fields)
+
+	alias := "j" + strconv.Itoa(len(p.joins))
+	list.qualifier = alias + "."
+	list.write(", ")
+	list.columns(target.Fields)
+	from.write(" LEFT JOIN ")
+	from.table(target)
+	from.write(" AS " + alias + " ON " + alias + ".")
+	from.name(target.Field(ref.Field).DBName())
+	from.write(" = ")
+	from.column(f)
 }
 
 // lookups builds the texts of byField.
 func (s *Store) lookups(t *store.Table, p *projection) map[string]string {
 	texts := make(map[string]string, len(t.Fields))
 	for _, f := range t.Fields {
-		if !ordered(f) {
+		if !f.Ordered() {
 			continue
 		}
 		st := s.statement()
 		st.write(p.head)
 		st.qualifier = baseAlias + "."
-		st.where(t, store.Eq(f.Name, ""))
-		s.dialect.page(st, 1, 0)
+		st.write(" WHERE ")
+		s.dialect.equal(st, false, operand{field: f}, nil)
+		s.dialect.page(st, false, 1, 0)
 		texts[f.Name] = string(st.text)
 	}
 	return texts
@@ -275,11 +296,15 @@ func (s *Store) lookups(t *store.Table, p *projection) map[string]string {
 
 // one is the ready text of a lookup by one field's value, or "" for any other
 // query.
-func (p *projection) one(d dialect, t *store.Table, q store.Query, w store.Where) (string, []any) {
+func (p *projection) one(d dialect, t *store.Table, q store.Query) (string, []any) {
+	w := q.Where
 	if q.Limit != 1 || q.Offset != 0 || len(q.Sort) > 0 || w.Op != store.OpEq || w.Value == nil || w.Insensitive {
 		return "", nil
 	}
-	return p.byField[w.Field], []any{d.encode(t.Field(w.Field).Type, w.Value)}
+	if at, ok := w.Value.(time.Time); ok && beyond(at) != 0 {
+		return "", nil
+	}
+	return p.byField[w.Field], []any{bound(d, t.Field(w.Field), w.Value)}
 }
 
 // rows reads all rows of a result and closes it.
@@ -294,6 +319,7 @@ func (p *projection) rows(rows *sql.Rows, err error) ([]store.Record, error) {
 		if err := rows.Scan(into...); err != nil {
 			return err
 		}
+		p.dialect.received(values)
 		r, err := p.record(values)
 		found = append(found, r)
 		return err
@@ -305,7 +331,7 @@ func (p *projection) rows(rows *sql.Rows, err error) ([]store.Record, error) {
 }
 
 func (p *projection) record(values []any) (store.Record, error) {
-	r := make(store.Record, len(p.fields)+len(p.joins))
+	r := make(store.Record, len(p.fields)+len(p.joins)+len(p.children))
 	if err := fill(r, p.fields, values); err != nil {
 		return nil, err
 	}
@@ -323,6 +349,13 @@ func (p *projection) record(values []any) (store.Record, error) {
 			return nil, err
 		}
 		r[j.as] = joined
+	}
+	for i, c := range p.children {
+		rows, err := c.decode(values[i])
+		if err != nil {
+			return nil, err
+		}
+		r[c.as] = rows
 	}
 	return r, nil
 }

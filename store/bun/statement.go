@@ -1,6 +1,10 @@
 package bunstore
 
-import "github.com/ostiary/ostiary/store"
+import (
+	"strconv"
+
+	"github.com/ostiary/ostiary/store"
+)
 
 // statement is SQL text in the making, with the arguments its placeholders
 // stand for. Nothing that came from a caller gets into the text except names
@@ -47,8 +51,22 @@ func (st *statement) arg(v any) {
 	st.text = st.dialect.appendPlaceholder(st.text, len(st.args))
 }
 
-// value writes a placeholder for a canonical value of the type.
-func (st *statement) value(t store.Type, v any) { st.arg(st.dialect.encode(t, v)) }
+// value writes a placeholder for a canonical value of the field.
+func (st *statement) value(f *store.Field, v any) {
+	st.arg(bound(st.dialect, f, v))
+	st.write(st.dialect.cast(f))
+}
+
+// bound is a canonical value of the field in the driver's form. An id that the
+// database keeps as a number is one.
+func bound(d dialect, f *store.Field, v any) any {
+	if id, ok := v.(string); ok && f.IDKind() == store.SerialID {
+		if n, err := strconv.ParseInt(id, 10, 64); err == nil {
+			return n
+		}
+	}
+	return d.encode(f.Type, v)
+}
 
 // qualify makes columns those of the table by its own name.
 func (st *statement) qualify(t *store.Table) { st.qualifier = st.dialect.quote(t.DBName()) + "." }

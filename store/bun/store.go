@@ -1,4 +1,5 @@
-// Package bunstore is a [store.Store] on Bun, for PostgreSQL and SQLite.
+// Package bunstore is a [store.Store] on Bun, for PostgreSQL, MySQL, MariaDB and
+// SQLite, and for SQL Server, of which see below.
 //
 // An application that has a *bun.DB shares it:
 //
@@ -8,10 +9,13 @@
 // own queries in [Store.DB]:
 //
 //	s, err := bunstore.Open("postgres://app:secret@db.internal/app")
+//	s, err := bunstore.Open("mysql://app:secret@db.internal/app", bunstore.MaxOpen(20))
 //	s, err := bunstore.Open("sqlite:app.db")
 //
-// Either way [Store.Migrate] makes the tables; [Store.Plan] prints what it
-// would do.
+// Either way [Store.Migrate] makes the tables, and then runs the [Migrations]
+// of the application; [Store.Plan] tells what it would do. What the application
+// writes in one transaction with the store, it writes through [Store.IDB], or
+// begins the transaction itself and has the store join it: [Store.JoinTx].
 //
 // The one thing to know: the store's statements do not go through Bun's query
 // builder. Bun writes the values into the text of a statement, so every call
@@ -20,13 +24,13 @@
 // used again. The store writes text that depends on the shape of a call only,
 // sends the values as arguments, and so prepares each shape once a connection.
 // Looking up a session with its user is one statement and one round trip. The
-// price is that query hooks of the *bun.DB do not see these statements; a
-// tracer on the driver does.
+// price is that query hooks of the *bun.DB do not see these statements, only
+// that a transaction begins; a tracer on the driver sees all.
 //
 // # SQLite
 //
 // SQLite has one writer at a time. The store lets its own writers queue in the
-// process, where they wait as long as their context lets them, and opens
+// process, where they wait as long as [AcquireTimeout] lets them, and opens
 // transactions with BEGIN IMMEDIATE. Other processes are waited for as long as
 // the connection's busy time-out says. A *bun.DB given to [New] needs one, and
 // foreign keys switched on, on every connection; with modernc.org/sqlite:
@@ -34,11 +38,28 @@
 //	file:app.db?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=journal_mode(WAL)
 //
 // [Open] does all of that by itself.
+//
+// # MySQL and MariaDB
+//
+// A *bun.DB given to [New] needs a collation of utf8mb4 and a strict sql_mode of
+// go-sql-driver/mysql: without the latter the server cuts values short. With a
+// time_zone other than '+00:00' a TIMESTAMP that another program wrote is
+// misread. [Open] sets these, and besides ClientFoundRows and InterpolateParams,
+// without which an Update, and every statement, takes more round trips.
+//
+// Neither server returns what a statement has written, so [Store.Take] and
+// [Store.Add] are a transaction of three or four there.
+//
+// # SQL Server
+//
+// The statements for SQL Server have been checked against files of what they
+// should be, and on no server. Try them on one of yours before you rely on them.
 package bunstore
 
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/uptrace/bun"
 	bundialect "github.com/uptrace/bun/dialect"
@@ -49,36 +70,59 @@ import (
 // Store is a [store.Store] on a *bun.DB. Make one with [New] or [Open]. It is
 // safe for concurrent use.
 type Store struct {
-	db          *bun.DB
-	owned       bool // Open made db, Close closes it
-	dialect     dialect
-	writer      gate // nil where the database takes concurrent writers
-	projections projections
+	db      *bun.DB
+	owned   bool // Open made db, Close closes it
+	dialect dialect
+	writer  gate // nil where the database takes concurrent writers
+	// acquire and limit bound the wait for a connection and, where the
+	// server does not do it, each statement; zero does not.
+	acquire, limit time.Duration
+	invalid        error            // what is wrong with the options of New
+	groups         []MigrationGroup // the application's own migrations
+	projections    projections
 }
 
 var _ store.Store = (*Store)(nil)
 
 // New returns a store on db, which stays the application's: [Store.Close]
-// leaves it open. The drivers that are tested are pgx's stdlib for PostgreSQL and
-// modernc.org/sqlite for SQLite, which are those of [Open].
+// leaves it open, and only the options for its pool that are given change that.
+// The drivers that are tested are pgx's stdlib for PostgreSQL,
+// go-sql-driver/mysql for MySQL and MariaDB, and modernc.org/sqlite for SQLite,
+// which are those of [Open].
 //
-// Every method of a store on another database than these two fails with
+// Every method of a store on a database that it does not know fails with
 // [store.ErrInvalid].
-func New(db *bun.DB) *Store {
-	s := &Store{db: db}
+func New(db *bun.DB, given ...Option) *Store {
+	o, err := settings(given)
+	if err != nil {
+		return &Store{db: db, invalid: err}
+	}
+	o.apply(db.DB)
+	return newStore(db, o)
+}
+
+func newStore(db *bun.DB, o *options) *Store {
+	s := &Store{db: db, acquire: o.acquire, groups: o.groups}
+	if o.statement != nil {
+		s.limit = *o.statement
+	}
 	switch db.Dialect().Name() {
 	case bundialect.PG:
 		s.dialect = postgres{}
 	case bundialect.SQLite:
 		s.dialect = sqlite{}
 		s.writer = newGate()
+	case bundialect.MySQL:
+		s.dialect = newMySQL()
+	case bundialect.MSSQL:
+		s.dialect = mssql{}
 	}
 	return s
 }
 
 // DB returns the *bun.DB that the store works on, for the application's own
-// queries and to size its pool (SetMaxOpenConns and its kin). Queries made with
-// it inside [Store.Tx] are no part of that transaction.
+// queries. Queries made with it inside [Store.Tx] are no part of that
+// transaction: see [Store.IDB].
 func (s *Store) DB() *bun.DB { return s.db }
 
 // Ping implements [store.Store]: it asks the database for an answer.
@@ -103,6 +147,9 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) supported() error {
+	if s.invalid != nil {
+		return s.invalid
+	}
 	if s.dialect == nil {
 		return fmt.Errorf("%w: bunstore does not know the database of %s", store.ErrInvalid, s.db)
 	}

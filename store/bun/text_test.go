@@ -15,7 +15,7 @@ import (
 var hostile = []string{
 	"", " ", "'", "''", `"`, `\`, `\'`, `\\`, "--", "/*", ";", "$1", "$$", "?", ":id", "%", "_", "!", "!%", "*", "[a]", "[^a]",
 	"{}", `{"a"}`, `","`, "NULL", "null", "true", "0", "-1", "'; DROP TABLE users; --", "a\nb", "\t", "\r\n", "é", "É", "ß", "İ", "K",
-	"😀", "\u200b", "\ufeff", "a\u0301", strings.Repeat("x", 70_000),
+	"Ä", "ä", "Ã", "ã", "㩀", "a ", "😀", "\u200b", "\ufeff", "a\u0301", strings.Repeat("x", 70_000),
 }
 
 func FuzzTextIsOnlyEverData(f *testing.F) {
@@ -29,14 +29,19 @@ func FuzzTextIsOnlyEverData(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, part string) { textIsData(t, s, schema, text, part) })
 }
 
-func TestTextIsOnlyEverDataOnPostgres(t *testing.T) {
+func TestTextIsOnlyEverDataOnServers(t *testing.T) {
 	t.Parallel()
-	schema := textSchema(t)
-	s := open(t, testenv.Postgres(t))
-	migrate(t, s, schema)
-	for _, text := range hostile {
-		textIsData(t, s, schema, text, "a")
-		textIsData(t, s, schema, "a"+text+"b", text)
+	for name, url := range map[string]func(testing.TB) string{"PostgreSQL": testenv.Postgres, "MariaDB": testenv.MySQL} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			schema := textSchema(t)
+			s := open(t, url(t))
+			migrate(t, s, schema)
+			for _, text := range hostile {
+				textIsData(t, s, schema, text, "a")
+				textIsData(t, s, schema, "a"+text+"b", text)
+			}
+		})
 	}
 }
 

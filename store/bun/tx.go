@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"fmt"
 	"sync"
+	"time"
+
+	"github.com/uptrace/bun"
 
 	"github.com/ostiary/ostiary/store"
 )
@@ -14,12 +17,15 @@ import (
 // for each other's connection.
 type txKey struct{ pool *sql.DB }
 
-// openTx is a transaction that [Store.Tx] has begun.
+// openTx is the transaction of a context: one that [Store.Tx] has begun, or one
+// of the application's that [Store.JoinTx] has joined.
 type openTx struct {
-	// mu lets one statement at a time onto the connection, its rows included:
-	// fn may use its context from several goroutines.
-	mu    sync.Mutex
-	conn  transaction
+	// mu lets one statement of the store at a time onto the connection, its
+	// rows included: fn may use its context from several goroutines.
+	mu *sync.Mutex
+	// conn is bare: through Bun, values would go into the text of statements.
+	conn  *sql.Tx
+	idb   bun.IDB
 	fault func(error) fault
 	// over is why no statement can run any more, nil while they can.
 	over error
@@ -39,22 +45,54 @@ func (x *openTx) use(fn func(conn) error) error {
 	return err
 }
 
+// begunTx is a transaction that ends with the call that began it.
+type begunTx struct {
+	openTx
+	held bun.Conn
+}
+
 // end closes the transaction, and returns an error when a commit that was asked
-// for has not happened.
-func (x *openTx) end(ctx context.Context, commit bool) error {
+// for has not happened, or not for certain.
+func (x *begunTx) end(ctx context.Context, commit bool) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	over := x.over
 	x.over = errTxDone
-	if !commit || over != nil || ctx.Err() != nil {
-		// What a failed roll-back leaves behind goes with its connection.
-		_ = x.conn.Rollback()
-		if over == nil {
-			over = ctx.Err()
-		}
-		return over
+	if over == nil {
+		over = ctx.Err()
 	}
-	return x.conn.Commit()
+	if commit && over == nil {
+		return x.finish(ctx, x.conn.Commit)
+	}
+	// What a failed roll-back leaves behind goes with its connection.
+	_ = x.finish(ctx, x.conn.Rollback)
+	return over
+}
+
+// finish ends the transaction and gives the connection back. Not every driver
+// lets go of a server that is silent when the context ends. This does, and
+// leaves the rest to the driver's own time-outs.
+func (x *begunTx) finish(ctx context.Context, end func() error) error {
+	ended := make(chan error, 1)
+	go func() {
+		err := end()
+		_ = x.held.Close()
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	// Mostly it is the driver that has seen the context end, and is quick.
+	patience := time.NewTimer(cancelTimeout)
+	defer patience.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-patience.C:
+		return ctx.Err()
+	}
 }
 
 var errTxDone = fmt.Errorf("%w: the transaction has ended", store.ErrInvalid)
@@ -67,16 +105,20 @@ func (e *endedError) Error() string {
 	return "a statement of the transaction failed: " + e.cause.Error()
 }
 
-// Tx implements [store.Store]. On PostgreSQL it is read committed, whatever the
-// server's default: the store's own statements check their conditions again
-// after waiting for a row. A statement that failed there ends the transaction:
-// even if fn returns nil, nothing is committed and the error is that
-// statement's.
+// Tx implements [store.Store]. On PostgreSQL and MySQL it is read committed,
+// whatever the server's default: the store's own statements check their
+// conditions again after waiting for a row. A statement that failed on
+// PostgreSQL ends the transaction: even if fn returns nil, nothing is committed
+// and the error is that statement's.
+//
+// The application's own queries become part of the transaction through
+// [Store.IDB]; to have the store join a transaction of the application's, see
+// [Store.JoinTx].
 //
 // A call made inside fn without the context given to it is no part of the
 // transaction. On SQLite, where the transaction is the one writer, such a write
-// waits until its own context is done; so does any call on a pool with one
-// connection.
+// waits in vain, for as long as [AcquireTimeout] says; so does any call on a
+// pool with one connection.
 func (s *Store) Tx(ctx context.Context, fn func(ctx context.Context) error) error {
 	if err := s.supported(); err != nil {
 		return fmt.Errorf("transaction: %w", err)
@@ -87,16 +129,15 @@ func (s *Store) Tx(ctx context.Context, fn func(ctx context.Context) error) erro
 		}
 		return fn(ctx)
 	}
-	if err := s.writer.enter(ctx); err != nil {
+	if err := s.writer.enter(ctx, s.acquire); err != nil {
 		return fmt.Errorf("transaction: %w", err)
 	}
 	defer s.writer.leave()
 
-	c, err := s.dialect.begin(ctx, s.db.DB)
+	x, err := s.begin(ctx)
 	if err != nil {
 		return fmt.Errorf("begin: %w", s.failure(ctx, nil, err))
 	}
-	x := &openTx{conn: c, fault: s.dialect.fault}
 	ended := false
 	// Deferred, so that a panic in fn and runtime.Goexit roll back as well.
 	defer func() {
@@ -104,7 +145,7 @@ func (s *Store) Tx(ctx context.Context, fn func(ctx context.Context) error) erro
 			_ = x.end(ctx, false)
 		}
 	}()
-	if err := fn(context.WithValue(ctx, txKey{s.db.DB}, x)); err != nil {
+	if err := fn(context.WithValue(ctx, txKey{s.db.DB}, &x.openTx)); err != nil {
 		return err
 	}
 	ended = true
@@ -112,6 +153,24 @@ func (s *Store) Tx(ctx context.Context, fn func(ctx context.Context) error) erro
 		return fmt.Errorf("commit: %w", s.failure(ctx, nil, err))
 	}
 	return nil
+}
+
+func (s *Store) begin(ctx context.Context) (*begunTx, error) {
+	x := &begunTx{openTx: openTx{mu: new(sync.Mutex), fault: s.dialect.fault}}
+	err := s.again(func() error {
+		c, err := s.conn(ctx)
+		if err != nil {
+			return err
+		}
+		tx, err := s.dialect.begin(ctx, c)
+		if err != nil {
+			_ = c.Close()
+			return err
+		}
+		x.held, x.conn, x.idb = c, tx.Tx, tx
+		return nil
+	})
+	return x, err
 }
 
 // joined returns the transaction that ctx belongs to, or nil.
@@ -126,9 +185,9 @@ func (s *Store) read(ctx context.Context, fn func(conn) error) error {
 		return err // nothing was sent, and an open transaction goes on
 	}
 	if x := s.joined(ctx); x != nil {
-		return x.use(fn)
+		return x.use(func(c conn) error { return s.run(c, fn) })
 	}
-	return fn(s.db.DB)
+	return s.onPool(ctx, fn)
 }
 
 // write is read for a statement that writes.
@@ -137,39 +196,11 @@ func (s *Store) write(ctx context.Context, fn func(conn) error) error {
 		return err
 	}
 	if x := s.joined(ctx); x != nil {
-		return x.use(fn)
+		return x.use(func(c conn) error { return s.run(c, fn) })
 	}
-	if err := s.writer.enter(ctx); err != nil {
+	if err := s.writer.enter(ctx, s.acquire); err != nil {
 		return err
 	}
 	defer s.writer.leave()
-	return fn(s.db.DB)
-}
-
-// gate lets one at a time in, the others as they come and as long as their
-// contexts last. The nil gate lets everybody in.
-type gate chan struct{}
-
-func newGate() gate { return make(gate, 1) }
-
-func (g gate) enter(ctx context.Context) error {
-	if g == nil {
-		return nil
-	}
-	// Of two ready cases select takes any.
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	select {
-	case g <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (g gate) leave() {
-	if g != nil {
-		<-g
-	}
+	return s.onPool(ctx, fn)
 }

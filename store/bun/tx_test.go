@@ -2,11 +2,16 @@ package bunstore_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
 
 	"github.com/ostiary/ostiary/internal/testenv"
 	"github.com/ostiary/ostiary/store"
@@ -17,8 +22,15 @@ import (
 // each time.
 func everywhere(t *testing.T, test func(t *testing.T, url string)) {
 	t.Helper()
-	t.Run("PostgreSQL", func(t *testing.T) { t.Parallel(); test(t, testenv.Postgres(t)) })
+	onServers(t, test)
 	t.Run("SQLite", func(t *testing.T) { t.Parallel(); test(t, sqliteFile(t)) })
+}
+
+// onServers runs a test on each kind of database that is a server.
+func onServers(t *testing.T, test func(t *testing.T, url string)) {
+	t.Helper()
+	t.Run("PostgreSQL", func(t *testing.T) { t.Parallel(); test(t, testenv.Postgres(t)) })
+	t.Run("MySQL", func(t *testing.T) { t.Parallel(); test(t, testenv.MySQL(t)) })
 }
 
 func TestPoolOfOneConnectionIsEnough(t *testing.T) {
@@ -294,6 +306,50 @@ func TestFiftyWritersOnOneSQLiteFile(t *testing.T) {
 		t.Errorf("%d users (%v), want %d", n, err, writers*rounds+1)
 	}
 	row, err := stores[1].FindOne(t.Context(), sessions, store.Query{Where: store.Eq("token", "shared")})
+	if err != nil || row["hits"] != int64(writers*rounds) {
+		t.Errorf("counted %v (%v), want %d", row["hits"], err, writers*rounds)
+	}
+}
+
+// A pool of the application's, whose BEGIN takes no lock.
+func TestTransactionsOfTwoPlainSQLitePoolsDoNotFailEachOther(t *testing.T) {
+	t.Parallel()
+	url, schema := sqliteFile(t), authSchema(t)
+	migrate(t, open(t, url), schema)
+	signIn(t, open(t, url), schema, "shared")
+	sessions := schema.Table("session")
+
+	var stores []*bunstore.Store
+	for range 2 {
+		pool, err := sql.Open("sqlite", "file:"+strings.TrimPrefix(url, "sqlite:")+"?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = pool.Close() })
+		stores = append(stores, bunstore.New(bun.NewDB(pool, sqlitedialect.New())))
+	}
+	const writers, rounds = 8, 8
+	err := atOnce(writers, func(i int) error {
+		s := stores[i%2]
+		for range rounds {
+			err := s.Tx(t.Context(), func(ctx context.Context) error {
+				row, err := s.FindOne(ctx, sessions, sessionByToken("shared"))
+				if err != nil {
+					return err
+				}
+				_, err = s.Update(ctx, sessions, store.Eq("id", "shared"), store.Record{"hits": row["hits"].(int64) + 1})
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	row, err := stores[0].FindOne(t.Context(), sessions, sessionByToken("shared"))
 	if err != nil || row["hits"] != int64(writers*rounds) {
 		t.Errorf("counted %v (%v), want %d", row["hits"], err, writers*rounds)
 	}

@@ -18,40 +18,65 @@ const (
 	badParameter = "a parameter after the question mark is malformed"
 )
 
-// urlProblem says what is wrong with the URL of a PostgreSQL database, or "".
-func urlProblem(rawURL string) string {
+// postgresProblem says what is wrong with the URL of a PostgreSQL database, or "".
+func postgresProblem(rawURL string) string {
+	p, problem := splitURL(rawURL)
+	if problem == "" && p.database == "" && !namesDatabase(p.parameters) {
+		problem = "the name of the database is missing after the host, as in postgres://user@host/database"
+	}
+	return problem
+}
+
+// serverURL parses the URL of a server that has one host, or says what is wrong
+// with it.
+func serverURL(rawURL string) (*url.URL, string) {
+	p, problem := splitURL(rawURL)
+	if problem != "" {
+		return nil, problem
+	}
+	u, err := url.Parse(rawURL)
+	if err != nil || strings.Contains(p.hosts, ",") {
+		return nil, badHost
+	}
+	return u, ""
+}
+
+type urlParts struct {
+	hosts, database string
+	parameters      url.Values
+}
+
+// splitURL takes a URL apart, or says what is wrong with it.
+func splitURL(rawURL string) (p urlParts, problem string) {
 	_, rest, _ := strings.Cut(rawURL, "://")
 	authority, tail := rest, ""
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		authority, tail = rest[:i], rest[i:]
 	}
-	user, hosts := "", authority
+	user := ""
+	p.hosts = authority
 	if i := strings.LastIndex(authority, "@"); i >= 0 {
-		user, hosts = authority[:i], authority[i+1:]
+		user, p.hosts = authority[:i], authority[i+1:]
 	}
 	path, query, _ := strings.Cut(tail, "?")
 
 	if _, err := url.PathUnescape(user); err != nil {
-		return "the user or the password holds a % that begins no percent-encoding (a % itself is %25)"
+		return p, "the user or the password holds a % that begins no percent-encoding (a % itself is %25)"
 	}
-	if strings.Contains(tail, "@") || !validHosts(hosts) {
-		return badHost
+	if strings.Contains(tail, "@") || !validHosts(p.hosts) {
+		return p, badHost
 	}
 	if strings.Contains(tail, "#") {
-		return "it holds a #" + encodeIt
+		return p, "it holds a #" + encodeIt
 	}
-	database, err := url.PathUnescape(strings.TrimPrefix(path, "/"))
-	if err != nil {
-		return "the database holds a % that begins no percent-encoding"
+	var err error
+	if p.database, err = url.PathUnescape(strings.TrimPrefix(path, "/")); err != nil {
+		return p, "the database holds a % that begins no percent-encoding"
 	}
-	parameters, err := url.ParseQuery(query)
-	if err != nil {
-		return badParameter
+	if p.parameters, err = url.ParseQuery(query); err != nil {
+		return p, badParameter
 	}
-	if database == "" && !namesDatabase(parameters) {
-		return "the name of the database is missing after the host, as in postgres://user@host/database"
-	}
-	return ""
+	return p, ""
 }
 
 func validHosts(hosts string) bool {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/ostiary/ostiary/store"
 )
 
@@ -38,7 +40,8 @@ func jsonArray(ss []string) string {
 }
 
 // decode turns what a driver returned into the canonical value of the type. It
-// also takes what the same type is in tables that other programs made.
+// also takes what the same type is in tables that other programs made, and
+// numbers as text.
 func decode(t store.Type, v any) (any, error) {
 	if b, ok := v.([]byte); ok {
 		v = string(b)
@@ -67,40 +70,66 @@ func decode(t store.Type, v any) (any, error) {
 		case store.String: // a numeric id
 			return strconv.FormatInt(got, 10), nil
 		}
+	case uint64:
+		return decode(t, strconv.FormatUint(got, 10))
 	case float64:
 		if t == store.Float {
 			return v, nil
 		}
+	case float32:
+		return decode(t, float64(got))
 	case time.Time:
 		if t == store.Time {
 			return store.CanonicalTime(got), nil
+		}
+	case [16]byte:
+		if t == store.String {
+			return uuid.UUID(got).String(), nil
 		}
 	}
 	return nil, fmt.Errorf("the database returned %T for a %s", v, t)
 }
 
-func decodeText(t store.Type, s string) (any, error) {
+func decodeText(t store.Type, s string) (v any, err error) {
 	switch t {
 	case store.JSON:
 		return json.RawMessage(s), nil
 	case store.Strings:
-		var ss []string
-		if err := json.Unmarshal([]byte(s), &ss); err != nil {
-			return nil, fmt.Errorf("the database returned text that is no list of texts: %w", err)
-		}
-		if ss == nil {
-			return nil, nil
-		}
-		return ss, nil
+		return decodeStrings(s)
 	case store.Time:
 		return decodeTime(s)
+	case store.Int:
+		v, err = strconv.ParseInt(s, 10, 64)
+	case store.Float:
+		v, err = strconv.ParseFloat(s, 64)
+	case store.Bool:
+		var n int64
+		n, err = strconv.ParseInt(s, 10, 64)
+		v = n != 0
 	}
-	return nil, fmt.Errorf("the database returned text for a %s", t)
+	if err != nil {
+		// The error of strconv quotes what the database returned.
+		return nil, fmt.Errorf("the database returned text that is no %s", t)
+	}
+	return v, nil
+}
+
+func decodeStrings(s string) (any, error) {
+	var ss []string
+	if err := json.Unmarshal([]byte(s), &ss); err != nil {
+		return nil, fmt.Errorf("the database returned text that is no list of texts: %w", err)
+	}
+	if ss == nil {
+		return nil, nil
+	}
+	return ss, nil
 }
 
 func decodeTime(s string) (any, error) {
-	// The second is what CURRENT_TIMESTAMP gives in SQLite, in UTC.
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02 15:04:05", "2006-01-02 15:04:05.999999999-07:00"} {
+	// The second is what MySQL returns, and CURRENT_TIMESTAMP in SQLite, in UTC;
+	// the third SQL Server's ISO form. A layout takes fractions of a second that
+	// it does not name.
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04:05.999999999-07:00"} {
 		if at, err := time.Parse(layout, s); err == nil {
 			return store.CanonicalTime(at), nil
 		}

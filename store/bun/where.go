@@ -3,6 +3,7 @@ package bunstore
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/ostiary/ostiary/store"
 )
@@ -16,9 +17,6 @@ func guard(t *store.Table, w store.Where) (store.Where, error) {
 	return t.CanonicalWhere(w)
 }
 
-// ordered tells whether values of the field can be compared.
-func ordered(f *store.Field) bool { return f.Type != store.JSON && f.Type != store.Strings }
-
 // operand is a column as one side of a comparison.
 type operand struct {
 	field *store.Field
@@ -27,20 +25,21 @@ type operand struct {
 }
 
 func (st *statement) operand(o operand) {
-	text := o.field.Type == store.String
 	switch {
-	case text && o.fold:
-		// Folding by the rules of bytes leaves all but ASCII letters alone.
-		st.write("lower(")
-		st.column(o.field)
-		st.write(st.dialect.byteOrder())
-		st.write(")")
-	case text && o.bytes:
+	case o.fold && o.field.Type == store.String:
+		st.dialect.fold(st, o.field)
+	case o.bytes && isText(o.field):
 		st.column(o.field)
 		st.write(st.dialect.byteOrder())
 	default:
 		st.column(o.field)
 	}
+}
+
+// isText tells whether the field is kept as text of which nothing is known. Ids
+// of the other kinds have an order of their own, which their columns know.
+func isText(f *store.Field) bool {
+	return f.Type == store.String && f.IDKind() <= store.TextID
 }
 
 // value is v in the form that the operand is compared in.
@@ -126,50 +125,68 @@ func (st *statement) combination(t *store.Table, of []store.Where, with, empty s
 }
 
 func (st *statement) equal(o operand, v any) {
-	if v == nil {
+	switch {
+	case v == nil:
 		st.column(o.field)
 		st.write(" IS NULL")
-		return
+	case out(v) != 0:
+		st.write("1 = 0")
+	default:
+		st.dialect.equal(st, false, o, o.value(v))
 	}
-	st.operand(o)
-	st.write(" = ")
-	st.value(o.field.Type, o.value(v))
 }
 
 func (st *statement) unequal(o operand, v any) {
-	if v == nil {
+	switch {
+	case v == nil:
 		st.column(o.field)
 		st.write(" IS NOT NULL")
-		return
+	case out(v) != 0:
+		st.write("1 = 1")
+	default:
+		st.orNull(o, func() { st.dialect.equal(st, true, o, o.value(v)) })
 	}
-	st.orNull(o, func() {
-		st.operand(o)
-		st.write(" <> ")
-		st.value(o.field.Type, o.value(v))
-	})
 }
 
 func (st *statement) compare(o operand, op string, v any) {
+	if side := out(v); side != 0 {
+		if (side > 0) == strings.HasPrefix(op, " <") {
+			st.column(o.field)
+			st.write(" IS NOT NULL")
+		} else {
+			st.write("1 = 0")
+		}
+		return
+	}
 	o.bytes = true
 	st.operand(o)
 	st.write(op)
-	st.value(o.field.Type, o.value(v))
+	st.value(o.field, o.value(v))
+}
+
+// out tells whether the value is a time before (-1) or after (1) all that a
+// field can hold.
+func out(v any) int {
+	if at, ok := v.(time.Time); ok {
+		return beyond(at)
+	}
+	return 0
 }
 
 func (st *statement) oneOf(o operand, values []any) {
-	if len(values) == 0 {
+	if values = candidates(o, values); len(values) == 0 {
 		st.write("1 = 0")
 		return
 	}
-	st.dialect.anyOf(st, false, o, folded(o, values))
+	st.dialect.anyOf(st, false, o, values)
 }
 
 func (st *statement) noneOf(o operand, values []any) {
-	if len(values) == 0 {
+	if values = candidates(o, values); len(values) == 0 {
 		st.write("1 = 1")
 		return
 	}
-	st.orNull(o, func() { st.dialect.anyOf(st, true, o, folded(o, values)) })
+	st.orNull(o, func() { st.dialect.anyOf(st, true, o, values) })
 }
 
 // orNull writes a condition that null meets as well.
@@ -181,13 +198,17 @@ func (st *statement) orNull(o operand, condition func()) {
 	st.write(")")
 }
 
-func folded(o operand, values []any) []any {
-	if !o.fold {
+// candidates are the values that the operand can be equal to, in the form that
+// it is compared in.
+func candidates(o operand, values []any) []any {
+	if !o.fold && o.field.Type != store.Time {
 		return values
 	}
-	out := make([]any, len(values))
-	for i, v := range values {
-		out[i] = o.value(v)
+	list := make([]any, 0, len(values))
+	for _, v := range values {
+		if out(v) == 0 {
+			list = append(list, o.value(v))
+		}
 	}
-	return out
+	return list
 }

@@ -1,0 +1,79 @@
+-- The tables of better-auth 1.7.25 as its migration makes them, with the plugins username, organization, twoFactor, jwt, admin, anonymous, phoneNumber, deviceAuthorization, siwe, lastLoginMethod, apiKey and passkey, and the rate limit's table, ids by uuid.
+
+create table "user" ("id" uuid default pg_catalog.gen_random_uuid() not null primary key, "name" text not null, "email" text not null unique, "emailVerified" boolean not null, "image" text, "createdAt" timestamptz default CURRENT_TIMESTAMP not null, "updatedAt" timestamptz default CURRENT_TIMESTAMP not null, "username" text unique, "displayUsername" text, "twoFactorEnabled" boolean, "role" text, "banned" boolean, "banReason" text, "banExpires" timestamptz, "isAnonymous" boolean, "phoneNumber" text unique, "phoneNumberVerified" boolean, "lastLoginMethod" text);
+
+create table "session" ("id" uuid default pg_catalog.gen_random_uuid() not null primary key, "expiresAt" timestamptz not null, "token" text not null unique, "createdAt" timestamptz default CURRENT_TIMESTAMP not null, "updatedAt" timestamptz not null, "ipAddress" text, "userAgent" text, "userId" uuid not null references "user" ("id") on delete cascade, "activeOrganizationId" text, "activeTeamId" text, "impersonatedBy" text);
+
+create table "account" ("id" uuid default pg_catalog.gen_random_uuid() not null primary key, "accountId" text not null, "providerId" text not null, "userId" uuid not null references "user" ("id") on delete cascade, "accessToken" text, "refreshToken" text, "idToken" text, "accessTokenExpiresAt" timestamptz, "refreshTokenExpiresAt" timestamptz, "scope" text, "password" text, "createdAt" timestamptz default CURRENT_TIMESTAMP not null, "updatedAt" timestamptz not null);
+
+create table "verification" ("id" uuid default pg_catalog.gen_random_uuid() not null primary key, "identifier" text not null, "value" text not null, "expiresAt" timestamptz not null, "createdAt" timestamptz default CURRENT_TIMESTAMP not null, "updatedAt" timestamptz default CURRENT_TIMESTAMP not null);
+
+create table "organization" ("id" uuid default pg_catalog.gen_random_uuid() not null primary key, "name" text not null, "slug" text not null unique, "logo" text, "createdAt" timestamptz not null, "metadata" text);
+
+create table "organizationRole" ("id" uuid default pg_catalog.gen_random_uuid() not null primary key, "organizationId" uuid not null references "organization" ("id") on delete cascade, "role" text not null, "permission" text not null, "createdAt" timestamptz default CURRENT_TIMESTAMP not null, "updatedAt" timestamptz);
+
+create table "team" ("id" uuid default pg_catalog.gen_random_uuid() not null primary key, "name" text not null, "memberCount" integer not null, "organizationId" uuid not null references "organization" ("id") on delete cascade, "createdAt" timestamptz not null, "updatedAt" timestamptz);
+
+create table "teamMember" ("id" uuid default pg_catalog.gen_random_uuid() not null primary key, "teamId" uuid not null references "team" ("id") on delete cascade, "userId" uuid not null references "user" ("id") on delete cascade, "membershipKey" text unique, "createdAt" timestamptz);
+
+create table "member" ("id" uuid default pg_catalog.gen_random_uuid() not null primary key, "organizationId" uuid not null references "organization" ("id") on delete cascade, "userId" uuid not null references "user" ("id") on delete cascade, "role" text not null, "createdAt" timestamptz not null);
+
+create table "invitation" ("id" uuid default pg_catalog.gen_random_uuid() not null primary key, "organizationId" uuid not null references "organization" ("id") on delete cascade, "email" text not null, "role" text, "teamId" text, "status" text not null, "expiresAt" timestamptz not null, "createdAt" timestamptz default CURRENT_TIMESTAMP not null, "inviterId" uuid not null references "user" ("id") on delete cascade);
+
+create table "twoFactor" ("id" uuid default pg_catalog.gen_random_uuid() not null primary key, "secret" text not null, "backupCodes" text not null, "userId" uuid not null references "user" ("id") on delete cascade, "verified" boolean, "failedVerificationCount" integer, "lockedUntil" timestamptz);
+
+create table "jwks" ("id" uuid default pg_catalog.gen_random_uuid() not null primary key, "publicKey" text not null, "privateKey" text not null, "createdAt" timestamptz not null, "expiresAt" timestamptz, "alg" text, "crv" text);
+
+create table "deviceCode" ("id" uuid default pg_catalog.gen_random_uuid() not null primary key, "deviceCode" text not null, "userCode" text not null, "userId" text, "expiresAt" timestamptz not null, "status" text not null, "lastPolledAt" timestamptz, "pollingInterval" integer, "clientId" text, "scope" text);
+
+create table "walletAddress" ("id" uuid default pg_catalog.gen_random_uuid() not null primary key, "userId" uuid not null references "user" ("id") on delete cascade, "address" text not null, "chainId" integer not null, "isPrimary" boolean not null, "createdAt" timestamptz not null);
+
+create table "apikey" ("id" uuid default pg_catalog.gen_random_uuid() not null primary key, "configId" text not null, "name" text, "start" text, "referenceId" text not null, "prefix" text, "key" text not null, "refillInterval" integer, "refillAmount" integer, "lastRefillAt" timestamptz, "enabled" boolean, "rateLimitEnabled" boolean, "rateLimitTimeWindow" integer, "rateLimitMax" integer, "requestCount" integer, "remaining" integer, "lastRequest" timestamptz, "expiresAt" timestamptz, "createdAt" timestamptz not null, "updatedAt" timestamptz not null, "permissions" text, "metadata" text);
+
+create table "passkey" ("id" uuid default pg_catalog.gen_random_uuid() not null primary key, "name" text, "publicKey" text not null, "userId" uuid not null references "user" ("id") on delete cascade, "credentialID" text not null, "counter" integer not null, "deviceType" text not null, "backedUp" boolean not null, "transports" text, "createdAt" timestamptz, "aaguid" text);
+
+create table "rateLimit" ("id" uuid default pg_catalog.gen_random_uuid() not null primary key, "key" text not null unique, "count" integer not null, "lastRequest" bigint not null);
+
+create index "session_userId_idx" on "session" ("userId");
+
+create index "account_userId_idx" on "account" ("userId");
+
+create index "verification_identifier_idx" on "verification" ("identifier");
+
+create index "organizationRole_organizationId_idx" on "organizationRole" ("organizationId");
+
+create index "organizationRole_role_idx" on "organizationRole" ("role");
+
+create index "team_organizationId_idx" on "team" ("organizationId");
+
+create index "teamMember_teamId_idx" on "teamMember" ("teamId");
+
+create index "teamMember_userId_idx" on "teamMember" ("userId");
+
+create index "member_organizationId_idx" on "member" ("organizationId");
+
+create index "member_userId_idx" on "member" ("userId");
+
+create index "invitation_organizationId_idx" on "invitation" ("organizationId");
+
+create index "invitation_email_idx" on "invitation" ("email");
+
+create index "twoFactor_secret_idx" on "twoFactor" ("secret");
+
+create index "twoFactor_userId_idx" on "twoFactor" ("userId");
+
+create index "walletAddress_userId_idx" on "walletAddress" ("userId");
+
+create index "apikey_configId_idx" on "apikey" ("configId");
+
+create index "apikey_referenceId_idx" on "apikey" ("referenceId");
+
+create index "apikey_key_idx" on "apikey" ("key");
+
+create index "passkey_userId_idx" on "passkey" ("userId");
+
+create index "passkey_credentialID_idx" on "passkey" ("credentialID");
+
+create unique index "deviceCode_deviceCode_uidx" on "deviceCode" ("deviceCode");
+
+create unique index "deviceCode_userCode_uidx" on "deviceCode" ("userCode");
