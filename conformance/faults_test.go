@@ -66,37 +66,39 @@ func soon(t *testing.T, within time.Duration, ok func() bool) {
 	}
 }
 
-func TestPostgresDown(t *testing.T) {
+func TestDatabaseDown(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]func(*testenv.Proxy){
-		"stopped": (*testenv.Proxy).Stop,
-		"hanging": (*testenv.Proxy).Hang,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			address, proxy := proxied(t, testenv.Postgres(t))
-			cfg := config(open(t, address), nil)
-			h := application(newAuth(t, cfg))
-			b := signUp(t, h, "a@b.com")
-			if name == "hanging" {
-				// A second engine on the same storage, which does not wait for long.
-				cfg.StoreTimeout = 300 * time.Millisecond
-				h = application(newAuth(t, cfg))
-				b = b.On(h)
-			}
+	for database, fresh := range map[string]func(testing.TB) string{"postgres": testenv.Postgres, "mysql": testenv.MySQL} {
+		for name, fault := range map[string]func(*testenv.Proxy){
+			"stopped": (*testenv.Proxy).Stop,
+			"hanging": (*testenv.Proxy).Hang,
+		} {
+			t.Run(database+" "+name, func(t *testing.T) {
+				t.Parallel()
+				address, proxy := proxied(t, fresh(t))
+				cfg := config(open(t, address), nil)
+				h := application(newAuth(t, cfg))
+				b := signUp(t, h, "a@b.com")
+				if name == "hanging" {
+					// A second engine on the same storage, which does not wait for long.
+					cfg.StoreTimeout = 300 * time.Millisecond
+					h = ginApplication(newAuth(t, cfg))
+					b = b.On(h)
+				}
 
-			fault(proxy)
-			wantUnavailable(t, b)
-			anonymous := browser.New(t, h)
-			anonymous.Post("/api/auth/sign-in/email", m{"email": "a@b.com", "password": "password789"}).WantCode(503, "SERVICE_UNAVAILABLE")
-			anonymous.Post("/api/auth/sign-up/email", m{"name": "x", "email": "c@d.com", "password": "password789"}).WantCode(503, "SERVICE_UNAVAILABLE")
-			if res := anonymous.Get("/api/auth/get-session").Want(200); res.Body != "null" {
-				t.Errorf("nobody is %s", res.Body)
-			}
+				fault(proxy)
+				wantUnavailable(t, b)
+				anonymous := browser.New(t, h)
+				anonymous.Post("/api/auth/sign-in/email", m{"email": "a@b.com", "password": "password789"}).WantCode(503, "SERVICE_UNAVAILABLE")
+				anonymous.Post("/api/auth/sign-up/email", m{"name": "x", "email": "c@d.com", "password": "password789"}).WantCode(503, "SERVICE_UNAVAILABLE")
+				if res := anonymous.Get("/api/auth/get-session").Want(200); res.Body != "null" {
+					t.Errorf("nobody is %s", res.Body)
+				}
 
-			proxy.Start()
-			soon(t, 5*time.Second, func() bool { return b.Get("/me").Status == 200 })
-		})
+				proxy.Start()
+				soon(t, 5*time.Second, func() bool { return b.Get("/me").Status == 200 })
+			})
+		}
 	}
 }
 

@@ -13,25 +13,48 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
 
-// buildServer compiles the test server, without the race detector, which would
-// count as memory of its own.
-func buildServer(t *testing.T) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "server")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./server")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the server: %v\n%s", err, out)
+// builtServer is the folder of the compiled test server.
+var builtServer string
+
+// buildServer compiles the test server once, without the race detector, which
+// would count as memory of its own.
+var buildServer = sync.OnceValues(func() (binary string, err error) {
+	if builtServer, err = os.MkdirTemp("", "ostiary-conformance-"); err != nil {
+		return "", err
 	}
-	return binary
+	binary = filepath.Join(builtServer, "server")
+	if out, err := exec.Command("go", "build", "-o", binary, "./server").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the server: %w\n%s", err, out)
+	}
+	return binary, nil
+})
+
+// removeServer removes what buildServer has made.
+func removeServer() {
+	if builtServer != "" {
+		_ = os.RemoveAll(builtServer)
+	}
 }
 
-// serve runs the test server until the test ends.
-func serve(t *testing.T, binary string, env ...string) (address string, pid int) {
+// process is a running test server.
+type process struct {
+	address string
+	pid     int
+	kill    func() // as nothing is able to catch
+}
+
+// serve runs the test server until the test ends, or kills it.
+func serve(t *testing.T, env ...string) process {
 	t.Helper()
+	binary, err := buildServer()
+	if err != nil {
+		t.Fatal(err)
+	}
 	server := exec.Command(binary)
 	server.Env = append(os.Environ(), append([]string{"PORT=0"}, env...)...)
 	server.Stderr = os.Stderr
@@ -42,7 +65,11 @@ func serve(t *testing.T, binary string, env ...string) (address string, pid int)
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
+	killed := false
 	t.Cleanup(func() {
+		if killed {
+			return
+		}
 		_ = server.Process.Signal(syscall.SIGTERM)
 		if err := server.Wait(); err != nil {
 			t.Errorf("the server ended with %v", err)
@@ -51,11 +78,15 @@ func serve(t *testing.T, binary string, env ...string) (address string, pid int)
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() {
 		if _, address, ok := strings.Cut(lines.Text(), "listening on "); ok {
-			return strings.TrimSpace(address), server.Process.Pid
+			return process{strings.TrimSpace(address), server.Process.Pid, func() {
+				killed = true
+				_ = server.Process.Kill()
+				_ = server.Wait()
+			}}
 		}
 	}
 	t.Fatal("the server did not say where it listens")
-	return "", 0
+	return process{}
 }
 
 // A flood of sign-ins is bounded in memory: what cannot be hashed soon is
@@ -64,16 +95,15 @@ func TestSixtyWrongSignInsAtOnceStaySmall(t *testing.T) {
 	if _, err := os.Stat("/proc/self/status"); err != nil {
 		t.Skip("peak memory is read from /proc, which this system has not")
 	}
-	binary := buildServer(t)
 	for _, adapter := range []string{"echo", "gin"} {
 		t.Run(adapter, func(t *testing.T) {
-			address, pid := serve(t, binary, "ADAPTER="+adapter, "STORE=memory", "SECONDARY=none", "RL=0", "LOG_LEVEL=error")
+			server := serve(t, "ADAPTER="+adapter, "STORE=memory", "SECONDARY=none", "RL=0", "LOG_LEVEL=error")
 			post := func(path string, body m) (int, string) {
 				data, err := json.Marshal(body)
 				if err != nil {
 					t.Error(err)
 				}
-				res, err := http.Post(address+path, "application/json", bytes.NewReader(data))
+				res, err := http.Post(server.address+path, "application/json", bytes.NewReader(data))
 				if err != nil {
 					t.Error(err)
 					return 0, ""
@@ -95,10 +125,10 @@ func TestSixtyWrongSignInsAtOnceStaySmall(t *testing.T) {
 			if statuses[401]+statuses[503] != 60 || statuses[401] == 0 {
 				t.Errorf("statuses %v, want 401 and 503 only", statuses)
 			}
-			if peak := peakMemory(t, pid); peak > 300<<20 {
+			if peak := peakMemory(t, server.pid); peak > 300<<20 {
 				t.Errorf("peak of resident memory %d MB, want less than 300", peak>>20)
 			}
-			t.Logf("statuses %v, peak %d MB", statuses, peakMemory(t, pid)>>20)
+			t.Logf("statuses %v, peak %d MB", statuses, peakMemory(t, server.pid)>>20)
 		})
 	}
 }

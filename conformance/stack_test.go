@@ -3,6 +3,7 @@ package conformance_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -13,11 +14,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gin-gonic/gin"
 	"github.com/labstack/echo/v4"
 	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
 
 	"github.com/ostiary/ostiary/core"
 	"github.com/ostiary/ostiary/echoauth"
+	"github.com/ostiary/ostiary/ginauth"
 	"github.com/ostiary/ostiary/internal/browser"
 	"github.com/ostiary/ostiary/internal/testenv"
 	"github.com/ostiary/ostiary/ratelimit"
@@ -34,7 +38,15 @@ func TestMain(m *testing.M) {
 		return
 	}
 	redis.SetLogger(quiet{}) // the tests stop servers on purpose
-	os.Exit(m.Run())
+	gin.SetMode(gin.ReleaseMode)
+	code := m.Run()
+	removeServer()
+	http.DefaultClient.CloseIdleConnections()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // quiet is a logger for go-redis that says nothing.
@@ -56,9 +68,9 @@ type stack struct {
 	secondary func(t *testing.T) secondary.Storage
 }
 
-func open(t *testing.T, url string) store.Store {
+func open(t *testing.T, url string, options ...bunstore.Option) *bunstore.Store {
 	t.Helper()
-	s, err := bunstore.Open(url)
+	s, err := bunstore.Open(url, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,14 +108,55 @@ func openRedis(t *testing.T, url, prefix string) secondary.Storage {
 	return s
 }
 
+// database is one kind of database; url is that of a fresh, empty one.
+type database struct {
+	name string
+	url  func(t *testing.T) string
+}
+
+func databases() []database {
+	return []database{
+		{"sqlite", func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "auth.db") }},
+		{"postgres", func(t *testing.T) string { return testenv.Postgres(t) }},
+		{"mysql", func(t *testing.T) string { return testenv.MySQL(t) }},
+	}
+}
+
+// everyDatabase runs a test on every kind of database but memory.
+func everyDatabase(t *testing.T, test func(t *testing.T, url string)) {
+	for _, d := range databases() {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			test(t, d.url(t))
+		})
+	}
+}
+
+// everyStore runs a test on every kind of store, with the adapter that falls to
+// it.
+func everyStore(t *testing.T, test func(t *testing.T, st store.Store, serve adapter)) {
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		test(t, memory.New(), ginApplication)
+	})
+	for i, d := range databases() {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t, d.url(t)), adapters()[i%2].serve)
+		})
+	}
+}
+
 func stacks() []stack {
 	none := func(*testing.T) secondary.Storage { return nil }
 	sqlite := func(t *testing.T) store.Store { return open(t, "sqlite:"+filepath.Join(t.TempDir(), "auth.db")) }
 	postgres := func(t *testing.T) store.Store { return open(t, testenv.Postgres(t)) }
+	mysql := func(t *testing.T) store.Store { return open(t, testenv.MySQL(t)) }
 	return []stack{
 		{"memory", func(*testing.T) store.Store { return memory.New() }, none},
 		{"sqlite", sqlite, none},
 		{"postgres", postgres, none},
+		{"mysql", mysql, none},
 		{"sqlite and memory", sqlite, func(t *testing.T) secondary.Storage {
 			s := secondary.NewMemory(secondary.MemoryOptions{})
 			t.Cleanup(func() { _ = s.Close() })
@@ -168,6 +221,29 @@ func application(auth *core.Auth) http.Handler {
 	e.GET("/me", func(c echo.Context) error { return c.JSON(http.StatusOK, echoauth.User(c)) }, echoauth.RequireSession(auth))
 	e.GET("/maybe", func(c echo.Context) error { return c.JSON(http.StatusOK, m{"user": echoauth.User(c)}) }, echoauth.Session(auth))
 	return e
+}
+
+// adapter serves an engine in a framework.
+type adapter func(*core.Auth) http.Handler
+
+func adapters() []struct {
+	name  string
+	serve adapter
+} {
+	return []struct {
+		name  string
+		serve adapter
+	}{{"echo", application}, {"gin", ginApplication}}
+}
+
+// ginApplication is [application] in Gin.
+func ginApplication(auth *core.Auth) http.Handler {
+	r := gin.New()
+	r.UseRawPath = true
+	ginauth.Mount(r, auth)
+	r.GET("/me", ginauth.RequireSession(auth), func(c *gin.Context) { c.JSON(http.StatusOK, ginauth.User(c)) })
+	r.GET("/maybe", ginauth.Session(auth), func(c *gin.Context) { c.JSON(http.StatusOK, m{"user": ginauth.User(c)}) })
+	return r
 }
 
 func signUp(t *testing.T, h http.Handler, email string) *browser.Browser {

@@ -22,6 +22,9 @@ import (
 type app struct {
 	shared
 	auths []*core.Auth
+	// hooked are the same with database hooks that can fail. They serve while one
+	// is to, so that nobody else pays for hooks.
+	hooked []*core.Auth
 	// closers release what the app stands on, last opened first.
 	closers []func() error
 }
@@ -35,7 +38,7 @@ func newApp(ctx context.Context, cfg config, logger *slog.Logger) (*app, error) 
 }
 
 func (a *app) open(ctx context.Context, cfg config) (err error) {
-	if a.store, err = openStore(cfg); err != nil {
+	if a.store, err = openStore(cfg, &a.statements); err != nil {
 		return fmt.Errorf("STORE: %w", err)
 	}
 	a.closers = append(a.closers, a.store.Close)
@@ -52,16 +55,27 @@ func (a *app) open(ctx context.Context, cfg config) (err error) {
 		storage = inProcess
 	}
 	a.counts = newCounts(storage)
-	for _, i := range instances(cfg) {
-		auth, err := a.newAuth(cfg, i)
-		if err != nil {
-			return err
-		}
-		a.auths = append(a.auths, auth)
-		a.closers = append(a.closers, func() error { return auth.Close(context.Background()) })
+	if a.auths, err = a.engines(cfg, nil); err != nil {
+		return err
+	}
+	if a.hooked, err = a.engines(cfg, a.hookFault.hooks()); err != nil {
+		return err
 	}
 	// All instances have the same tables.
 	return a.auths[0].Migrate(ctx)
+}
+
+// engines makes an engine for every instance.
+func (a *app) engines(cfg config, hooks []core.DatabaseHook) (auths []*core.Auth, err error) {
+	for _, i := range instances(cfg) {
+		auth, err := a.newAuth(cfg, i, hooks)
+		if err != nil {
+			return nil, err
+		}
+		auths = append(auths, auth)
+		a.closers = append(a.closers, func() error { return auth.Close(context.Background()) })
+	}
+	return auths, nil
 }
 
 func (a *app) close() error {
@@ -75,7 +89,8 @@ func (a *app) close() error {
 // handler serves the application on the adapter, beside what belongs to no
 // application.
 func (a *app) handler(adapter string) http.Handler {
-	application := map[string]func() http.Handler{"echo": a.echo, "gin": a.gin, "nethttp": a.netHTTP}[adapter]()
+	serve := map[string]func([]*core.Auth) http.Handler{"echo": a.echo, "gin": a.gin, "nethttp": a.netHTTP}[adapter]
+	plain, hooked := serve(a.auths), serve(a.hooked)
 	tests, profiles := a.testAPI(), profiler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -86,7 +101,11 @@ func (a *app) handler(adapter string) http.Handler {
 			profiles.ServeHTTP(w, r)
 		default:
 			defer a.recoverPanic(w, r)
-			application.ServeHTTP(w, r)
+			if a.hookFault.armed() {
+				hooked.ServeHTTP(w, r)
+				return
+			}
+			plain.ServeHTTP(w, r)
 		}
 	})
 }
@@ -181,11 +200,11 @@ func maybe(ask who) (any, error) {
 
 func done(who) (any, error) { return map[string]bool{"ok": true}, nil }
 
-// respond sends v as JSON, in the same bytes whatever the adapter.
 // respondNotFound answers what the application has no route for as the engine
 // answers what it has no endpoint for.
 func respondNotFound(w http.ResponseWriter) { respond(w, http.StatusNotFound, core.ErrNotFound) }
 
+// respond sends v as JSON, in the same bytes whatever the adapter.
 func respond(w http.ResponseWriter, status int, v any) {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)

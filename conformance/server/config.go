@@ -75,7 +75,7 @@ func readConfig(getenv func(string) string) (config, error) {
 	if len(c.secrets) == 0 {
 		e.problems = append(e.problems, errors.New("AUTH_SECRET: want one secret, or several with commas between them"))
 	}
-	e.served("STORE", c.store, "memory", "sqlite:", "postgres:", "postgresql:")
+	e.served("STORE", c.store, "memory", "sqlite:", "postgres:", "postgresql:", "mysql:", "mariadb:")
 	e.served("SECONDARY", c.secondary, "none", "memory", "redis:", "rediss:")
 	if e.oneOf("NAMING", "default", "better-auth") == "better-auth" {
 		c.naming = store.BetterAuth()

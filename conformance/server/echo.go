@@ -11,11 +11,11 @@ import (
 	"github.com/ostiary/ostiary/echoauth"
 )
 
-func (a *app) echo() http.Handler {
-	auth := a.auths[0]
+func (a *app) echo(auths []*core.Auth) http.Handler {
+	auth := auths[0]
 	e := echo.New()
-	e.HTTPErrorHandler = a.echoError
-	for _, auth := range a.auths {
+	e.HTTPErrorHandler = func(err error, c echo.Context) { echoError(auth, err, c) }
+	for _, auth := range auths {
 		echoauth.Mount(e, auth)
 	}
 	e.Use(echoauth.Session(auth))
@@ -58,13 +58,13 @@ func oneSegment(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // echoError answers what handlers and middleware return as errors.
-func (a *app) echoError(err error, c echo.Context) {
+func echoError(auth *core.Auth, err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
 	var he *echo.HTTPError
 	if !errors.As(err, &he) {
-		a.auths[0].WriteError(c.Response(), c.Request(), err)
+		auth.WriteError(c.Response(), c.Request(), err)
 		return
 	}
 	if refusal, ok := he.Message.(*core.Error); ok {

@@ -10,14 +10,14 @@ import (
 	"github.com/ostiary/ostiary/ginauth"
 )
 
-func (a *app) gin() http.Handler {
+func (a *app) gin(auths []*core.Auth) http.Handler {
 	gin.SetMode(gin.ReleaseMode)
-	auth := a.auths[0]
+	auth := auths[0]
 	r := gin.New()
 	r.RedirectTrailingSlash = false
 	r.UseRawPath = true
 	r.NoRoute(func(c *gin.Context) { respondNotFound(c.Writer) })
-	for _, auth := range a.auths {
+	for _, auth := range auths {
 		ginauth.Mount(r, auth)
 	}
 	r.Use(ginauth.Session(auth), ginErrors)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ostiary/ostiary/conformance/internal/faults"
 	"github.com/ostiary/ostiary/core"
 	"github.com/ostiary/ostiary/ratelimit"
 	"github.com/ostiary/ostiary/secondary"
@@ -59,9 +60,12 @@ type shared struct {
 	counts    *counts
 	clock     *clock
 	logger    *slog.Logger
+
+	statements faults.Injector // of the store
+	hookFault  hookFault
 }
 
-func (s *shared) newAuth(cfg config, i instance) (*core.Auth, error) {
+func (s *shared) newAuth(cfg config, i instance, hooks []core.DatabaseHook) (*core.Auth, error) {
 	c := core.Config{
 		Secret:         cfg.secrets[0],
 		OldSecrets:     cfg.secrets[1:],
@@ -71,6 +75,7 @@ func (s *shared) newAuth(cfg config, i instance) (*core.Auth, error) {
 		Store:          s.store,
 		Secondary:      s.secondary,
 		Naming:         cfg.naming,
+		DatabaseHooks:  hooks,
 		UserFields: []*store.Field{
 			{Name: "nickname", Type: store.String, Input: true, Returned: true},
 			{Name: "tier", Type: store.String, Default: "free", Returned: true},

@@ -10,19 +10,19 @@ import (
 
 // netHTTP is the application without a framework: what the adapters do, by the
 // methods of the engine that they do it with.
-func (a *app) netHTTP() http.Handler {
+func (a *app) netHTTP(auths []*core.Auth) http.Handler {
 	handlers := map[string]http.Handler{}
-	for _, auth := range a.auths {
+	for _, auth := range auths {
 		handlers[auth.BasePath()] = auth.Handler()
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if rt := find(r); rt != nil {
-			a.serve(w, r, rt)
+			serve(auths[0], w, r, rt)
 			return
 		}
 		// From the last to the main one, whose path may be the root.
-		for i := len(a.auths) - 1; i >= 0; i-- {
-			base := a.auths[i].BasePath()
+		for i := len(auths) - 1; i >= 0; i-- {
+			base := auths[i].BasePath()
 			if strings.HasPrefix(r.URL.Path, base+"/") {
 				handlers[base].ServeHTTP(w, r)
 				return
@@ -45,11 +45,10 @@ func find(r *http.Request) *route {
 	return nil
 }
 
-func (a *app) serve(w http.ResponseWriter, r *http.Request, rt *route) {
-	auth := a.auths[0]
+func serve(auth *core.Auth, w http.ResponseWriter, r *http.Request, rt *route) {
 	r = auth.Attach(w, r)
 	for _, g := range rt.guards {
-		if err := a.check(g, w, r, rt); err != nil {
+		if err := check(auth, g, w, r, rt); err != nil {
 			auth.WriteError(w, r, err)
 			return
 		}
@@ -64,8 +63,7 @@ func (a *app) serve(w http.ResponseWriter, r *http.Request, rt *route) {
 	respond(w, http.StatusOK, out)
 }
 
-func (a *app) check(g guard, w http.ResponseWriter, r *http.Request, rt *route) (err error) {
-	auth := a.auths[0]
+func check(auth *core.Auth, g guard, w http.ResponseWriter, r *http.Request, rt *route) (err error) {
 	switch g {
 	case signedIn:
 		_, err = auth.Authenticate(r.Context())

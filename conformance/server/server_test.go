@@ -115,7 +115,7 @@ func TestConfigurationThatCannotBeServedIsRefused(t *testing.T) {
 		name, value string
 		with        map[string]string
 	}{
-		{"STORE", "mysql://user:hidden@host/db", nil},
+		{"STORE", "mongodb://user:hidden@host/db", nil},
 		{"STORE", "postgres", nil},
 		{"SECONDARY", "database", nil},
 		{"SECONDARY", "redis-sentinel://:hidden@host", nil},

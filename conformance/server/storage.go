@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ostiary/ostiary/conformance/internal/faults"
 	"github.com/ostiary/ostiary/ratelimit"
 	"github.com/ostiary/ostiary/secondary"
 	redisstorage "github.com/ostiary/ostiary/secondary/redis"
@@ -15,21 +16,17 @@ import (
 	"github.com/ostiary/ostiary/store/memory"
 )
 
-// openStore opens STORE. The instances share it.
-func openStore(cfg config) (store.Store, error) {
+// openStore opens STORE, whose statements fail as the injector says. The
+// instances share it.
+func openStore(cfg config, statements *faults.Injector) (store.Store, error) {
 	if cfg.store == "memory" {
-		return memory.New(), nil
+		return faults.Calls(memory.New(), statements), nil
 	}
-	s, err := bunstore.Open(cfg.store)
-	if err != nil {
-		return nil, err
+	var options []bunstore.Option
+	if cfg.poolMax > 0 {
+		options = append(options, bunstore.MaxOpen(cfg.poolMax))
 	}
-	// A database in memory is on its one connection, which is within any bound.
-	if cfg.poolMax > 0 && cfg.store != "sqlite::memory:" {
-		s.DB().SetMaxOpenConns(cfg.poolMax)
-		s.DB().SetMaxIdleConns(cfg.poolMax)
-	}
-	return s, nil
+	return faults.Open(cfg.store, statements, options...)
 }
 
 // openSecondary opens SECONDARY; it is nil for none.

@@ -7,8 +7,10 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"slices"
 	"time"
 
+	"github.com/ostiary/ostiary/conformance/internal/faults"
 	"github.com/ostiary/ostiary/core"
 	"github.com/ostiary/ostiary/store"
 )
@@ -20,6 +22,7 @@ func (a *app) testAPI() http.Handler {
 	mux.HandleFunc("POST /__test/reset", a.reset)
 	mux.HandleFunc("POST /__test/user", a.setUser)
 	mux.HandleFunc("POST /__test/clock", a.moveClock)
+	mux.HandleFunc("POST /__test/fault", a.setFault)
 	mux.HandleFunc("GET /__test/metrics", a.metrics)
 	mux.HandleFunc("GET /__test/ready", a.ready)
 	return mux
@@ -82,6 +85,35 @@ func (a *app) moveClock(w http.ResponseWriter, r *http.Request) {
 	respondDone(w)
 }
 
+// setFault has a database statement fail once, or a database hook until further
+// notice, in place of what was to fail before. With nothing in the body it tells
+// whether that has happened.
+func (a *app) setFault(w http.ResponseWriter, r *http.Request) {
+	var in fault
+	if !read(w, r, &in) {
+		return
+	}
+	kind, err := faults.Kind(""), in.check()
+	if err == nil && in.Statement > 0 {
+		kind, err = faults.ParseKind(in.Error)
+	}
+	if err != nil {
+		respondError(w, http.StatusBadRequest, err)
+		return
+	}
+	inStatement, inHook := a.statements.Clear(), a.hookFault.clear()
+	switch {
+	case in.Statement > 0:
+		a.statements.Fail(in.Statement, kind)
+	case in.Hook != "":
+		a.hookFault.set(in.Hook, errors.New(in.Error), in.Panic)
+	default:
+		respond(w, http.StatusOK, map[string]bool{"fired": inStatement || inHook})
+		return
+	}
+	respondDone(w)
+}
+
 func (a *app) metrics(w http.ResponseWriter, _ *http.Request) {
 	type hashes struct {
 		Running int    `json:"running"`
@@ -94,7 +126,7 @@ func (a *app) metrics(w http.ResponseWriter, _ *http.Request) {
 		MailsSent      int    `json:"mailsSent"`
 	}
 	out.Goroutines = runtime.NumGoroutine()
-	for _, auth := range a.auths {
+	for _, auth := range slices.Concat(a.auths, a.hooked) {
 		s := auth.PasswordStats()
 		out.PasswordHashes.Running += s.Running
 		out.PasswordHashes.Waiting += s.Waiting

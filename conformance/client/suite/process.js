@@ -64,7 +64,7 @@ export function processes(programs) {
     });
 
     test("refuses what it cannot serve", async () => {
-      const { code, said } = await startRefused(programs(), { STORE: "mysql://u:hidden@h/d", SECONDARY: "database", INTEROP: "1" });
+      const { code, said } = await startRefused(programs(), { STORE: "mongodb://u:hidden@h/d", SECONDARY: "database", INTEROP: "1" });
       assert.equal(code, 1);
       for (const name of ["STORE", "SECONDARY", "INTEROP"]) assert.ok(said.includes(name), said);
       assert.ok(!said.includes("hidden"), said);
