@@ -197,7 +197,7 @@ func BenchmarkSweep(b *testing.B) {
 				done.Go(func() {
 					defer close(swept)
 					sweep = took(func() {
-						if got, err := f.Purge(b.Context(), nil); err != nil || got.Sessions != expired {
+						if got, err := f.Prune(b.Context(), nil); err != nil || got.Sessions != expired {
 							b.Errorf("swept %+v, %v", got, err)
 						}
 					})
@@ -259,7 +259,7 @@ func TestSessionsAreNeverSearchedRowByRow(t *testing.T) {
 			}
 		},
 		"sweep": func() {
-			if got, err := f.Purge(t.Context(), nil); err != nil || got.Sessions != 2_000 {
+			if got, err := f.Prune(t.Context(), nil); err != nil || got.Sessions != 2_000 {
 				t.Errorf("swept %+v, %v", got, err)
 			}
 		},

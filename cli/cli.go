@@ -8,11 +8,12 @@
 //	func main() { cli.Main(newAuth) }
 //
 //	func newAuth(ctx context.Context) (*core.Auth, error) {
-//		db, err := bunstore.Open(os.Getenv("DATABASE_URL"))
+//		config, err := app.AuthConfig() // what the server makes its engine of
 //		if err != nil {
 //			return nil, err
 //		}
-//		return core.New(core.Config{Store: db, ...}) // what the server calls, too
+//		config.Upkeep.Disabled = true
+//		return core.New(config)
 //	}
 //
 // The commands:
@@ -23,10 +24,12 @@
 //	doctor          look for what is wrong, and say what to do
 //	sessions prune  delete what has expired
 //
-// Each explains itself with --help. The one thing to know: the function that
-// makes the engine should be the one that the server uses. Applications without
-// plugins and additional fields need no program of their own; for them there is
-// cmd/ostiary, which takes the configuration from flags.
+// Each explains itself with --help. The one thing to know: the configuration
+// should be the one that the server uses, all but [core.Upkeep].Disabled, which
+// should be set: an engine deletes what has expired in the background, and would
+// do so while doctor only looks. Applications without plugins and additional
+// fields need no program of their own; for them there is cmd/ostiary, which takes
+// the configuration from flags.
 //
 // Results go to the standard output and everything else to the standard error,
 // without colours and without passwords. The exit code is one of the constants
@@ -67,7 +70,8 @@ const (
 )
 
 // ErrUsage marks errors of [Program.Load] for which the command line is to
-// blame, such as a flag that is missing. They end with [ExitUsage].
+// blame, such as a flag that is missing. They end with [ExitUsage], and the text
+// of ErrUsage in front of theirs is not shown.
 var ErrUsage = errors.New("wrong usage")
 
 // Program is the commands for one configuration. Load is needed; everything
@@ -79,16 +83,23 @@ type Program struct {
 	// About is the first paragraph of the help, in lines of 80 characters at
 	// most. Default: one that says what the commands are for.
 	About string
-	// Load makes the engine. It is called once a run, after the flags have been
-	// read, and not for commands that need none. The engine is closed in the
-	// end; a store is its opener's to close, after the run.
+	// Load makes the engine, whose Upkeep should be disabled. It is called once a
+	// run, after the flags have been read, and not for commands that need none.
+	// The engine is closed in the end; a store is its opener's to close, after the
+	// run.
 	Load func(ctx context.Context) (*core.Auth, error)
+	// LoadExisting is called in place of Load by what only works on a database
+	// that is there: doctor, sessions prune and migrate --plan. It is for programs
+	// whose Load makes a database that is missing, as bunstore.Open makes the
+	// file of SQLite, and should return an error then. Default: Load.
+	LoadExisting func(ctx context.Context) (*core.Auth, error)
 	// LoadOffline is called in place of Load by schema, which asks nothing of
 	// the database. Default: Load.
 	LoadOffline func(ctx context.Context) (*core.Auth, error)
 	// Flags are the program's own, for Load to use. Every command takes them. Nil
 	// is none. Default values are not shown: the usage text has to name them. The
-	// names dialect, h, help, json, plan, timeout and yes are taken.
+	// names dialect, h, help, json, plan, timeout, version and yes are taken: a
+	// program with one of them fails, whatever it is called with.
 	Flags *flag.FlagSet
 }
 
@@ -116,6 +127,9 @@ func (p Program) Run(ctx context.Context, args []string, stdin io.Reader, stdout
 	if p.LoadOffline == nil {
 		p.LoadOffline = p.Load
 	}
+	if p.LoadExisting == nil {
+		p.LoadExisting = p.Load
+	}
 	r := &run{program: p, stdin: stdin, out: &output{w: stdout}, err: stderr}
 	err := r.parse(ctx, args)
 	if err == nil && r.out.failed != nil {
@@ -131,6 +145,7 @@ type run struct {
 	out     *output   // results
 	err     io.Writer // everything else
 	timeout time.Duration
+	version bool // it was asked for
 }
 
 // output remembers that it could not be written, so that only the end of a run
@@ -184,15 +199,15 @@ func (r *run) exitCode(err error) int {
 		return ExitOK
 	case errors.As(err, &exit):
 		if exit.text != "" {
-			r.complain(exit.text)
+			r.complain(exit)
 		}
 		return exit.code
 	case errors.As(err, &wrong):
-		r.complain(wrong.problem)
+		r.complain(wrong)
 		r.note("`%s --help` explains it.", wrong.command)
 		return ExitUsage
 	}
-	r.complain(err.Error())
+	r.complain(err)
 	var unsafe *store.UnsafeError
 	switch {
 	case errors.Is(err, ErrUsage):
@@ -203,7 +218,28 @@ func (r *run) exitCode(err error) int {
 	return ExitFailed
 }
 
-func (r *run) complain(text string) { r.note("%s: %s", r.program.Name, redact(text)) }
+func (r *run) complain(err error) {
+	text := said(err)
+	if config := (*core.ConfigError)(nil); errors.As(err, &config) {
+		text = redactProblems(text)
+	} else {
+		text = redact(text)
+	}
+	r.note("%s: %s", r.program.Name, text)
+}
+
+// said is the text of an error without the mark of a mistake in the command line,
+// and without what two layers have put before it alike.
+func said(err error) string {
+	text := strings.TrimPrefix(err.Error(), ErrUsage.Error()+": ")
+	for {
+		doing, rest, ok := strings.Cut(text, ": ")
+		if !ok || !strings.HasPrefix(rest, doing+": ") {
+			return text
+		}
+		text = rest
+	}
+}
 
 var errTimeout = errors.New("the time that --timeout allows is over")
 
@@ -229,9 +265,15 @@ const closeTimeout = 5 * time.Second
 
 // loaded calls do with the engine that load makes.
 func (r *run) loaded(ctx context.Context, load func(context.Context) (*core.Auth, error), do func(context.Context, *core.Auth) error) (err error) {
+	if load == nil {
+		return errors.New("the program has no Load, which makes the engine")
+	}
 	auth, err := load(ctx)
 	if err != nil {
 		return err
+	}
+	if auth == nil {
+		return errors.New("the program's Load has returned neither an engine nor an error")
 	}
 	defer func() {
 		// The end has its own time: ctx may be over.

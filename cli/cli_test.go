@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -82,6 +83,10 @@ func TestMistakesInTheCommandLine(t *testing.T) {
 		"migrate --bogus":                "`app migrate --help`",
 		"migrate --timeout":              "needs an argument",
 		"migrate --timeout soon":         `"soon"`,
+		"migrate --timeout -5s":          "it is a time such as 30s or 5m",
+		"migrate --timeout=-1ns":         "it is a time such as 30s or 5m",
+		"migrate --version now":          "migrate takes no arguments",
+		"--version bogus":                "there is no command",
 		"migrate --json":                 "--json goes with --plan",
 		"migrate --plan --yes":           "--plan runs nothing",
 		"schema":                         "needs one of --dialect and --json",
@@ -153,7 +158,7 @@ func TestSchemaIsLoadedOffline(t *testing.T) {
 	execute(t, p, "schema", "--json").check(t, cli.ExitOK)
 	execute(t, p, "schema", "--dialect", "mssql").check(t, cli.ExitOK)
 	for _, args := range []string{"migrate", "migrate --plan", "doctor", "sessions prune"} {
-		execute(t, p, strings.Fields(args)...).check(t, cli.ExitUsage, "app: wrong usage: which database?")
+		execute(t, p, strings.Fields(args)...).check(t, cli.ExitUsage, "app: which database?")
 	}
 }
 
@@ -186,6 +191,32 @@ func TestNoPasswordIsShown(t *testing.T) {
 		`sqlserver://db?user id=sa;Password=hunter2;database=app`,
 		"redis://:hunter2@cache:6379/0: no route",
 		"secret=hunter2",
+		"DB_PASSWORD=hunter2",
+		"PGPASSWORD=hunter2 psql",
+		"AUTH_SECRET=hunter2",
+		"host=db sslpassword=hunter2",
+		"SMTP_PASS: hunter2",
+		"password: hunter2",
+		"password : 'a hunter2'",
+		`{"password":"a \"hunter2\" b"}`,
+		`{"password": "hunter2"}`,
+		`parse "{\"db_password\": \"a hunter2\"}"`,
+		"settings {Host:db Password:hunter2}",
+		"Server=db;Pwd={a;hunter2};Database=app",
+		"password='not closed hunter2",
+		`password="not closed hunter2`,
+		"password=`a hunter2`",
+		"client_secrets=hunter2",
+		"open app:hunter2@/db",
+		"open app:a hunter2@/db",
+		"open app:a hunter2 b@tcp(db:3306)/app",
+		"open hunter2@/db",
+		"open app:hunter2@db:5432/app",
+		"postgres://app:hun'ter2 or hunter2@db/app",
+		`invalid value "postgres://app:a'hunter2@db/app" for flag -naming`,
+		`redis://:a hunter2@cache and postgres://app:"hunter2"@db/app`,
+		"app:hunter2@tcp(db)/app or postgres://db/app",
+		"first line\nDB_PASSWORD=hunter2\nlast line",
 	}
 	for _, leak := range leaks {
 		failure := fmt.Errorf("%w: %s", store.ErrUnavailable, leak)
@@ -202,6 +233,89 @@ func TestNoPasswordIsShown(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestWhatIsNoPasswordIsShown(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		`Access denied for user 'app'@'localhost' (using password: YES)`,
+		`password authentication failed for user "app"`,
+		"dial tcp 127.0.0.1:5432: connect: connection refused",
+		"user ada@example.com occurs more than once",
+		"see https://example.com/help and try again",
+		"12:00 is no time",
+	} {
+		p := cli.Program{Load: func(context.Context) (*core.Auth, error) { return nil, errors.New(text) }}
+		execute(t, p, "migrate").check(t, cli.ExitFailed, "app: "+text+"\n")
+		execute(t, p, "doctor").says(t, cli.ExitFailed, text+"\n")
+	}
+	// The host stays, and so do the lines above and below.
+	p := cli.Program{Load: func(context.Context) (*core.Auth, error) {
+		return nil, errors.New("one\npostgres://app:hunter2@db/app?password=hunter2\nada@example.com")
+	}}
+	execute(t, p, "doctor").says(t, cli.ExitFailed, "one postgres://***@db/app?password=*** ada@example.com\n")
+	// What is wrong with a field whose name is that of a password.
+	p = on(script(), func(c *core.Config) {
+		c.Secret, c.OldSecrets, c.EmailPassword.MinLength = "short", []string{"old"}, 5000
+	})
+	for _, args := range []string{"doctor", "migrate"} {
+		got := execute(t, p, args)
+		for _, want := range []string{"Secret: is 5 bytes long", "OldSecrets[0]: is 3 bytes long", "EmailPassword: MinLength 5000"} {
+			if !strings.Contains(got.stdout+got.stderr, want) {
+				t.Errorf("%s does not say %q:\n%s%s", args, want, got.stdout, got.stderr)
+			}
+		}
+	}
+}
+
+func TestFlagsThatAreTaken(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"dialect", "h", "help", "json", "plan", "timeout", "version", "yes"} {
+		p := on(script())
+		p.Flags = flag.NewFlagSet("", flag.ContinueOnError)
+		p.Flags.String(name, "", "something else")
+		for _, args := range []string{"secret", "--help", "schema --json", "doctor"} {
+			execute(t, p, strings.Fields(args)...).check(t, cli.ExitFailed, "app: the program's own flag --"+name+" has a name that is taken")
+		}
+	}
+}
+
+func TestProgramThatMakesNoEngine(t *testing.T) {
+	t.Parallel()
+	nothing := func(context.Context) (*core.Auth, error) { return nil, nil }
+	for want, p := range map[string]cli.Program{"the program has no Load": {}, "neither an engine nor an error": {Load: nothing}} {
+		for _, args := range []string{"migrate", "migrate --plan", "sessions prune", "schema --json", "schema --dialect sqlite"} {
+			execute(t, p, strings.Fields(args)...).check(t, cli.ExitFailed, want)
+		}
+		execute(t, p, "doctor").says(t, cli.ExitFailed, "error  configuration  There is no engine to look at: ", want)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	for _, args := range []string{"--version", "doctor --version", "migrate --version", "sessions --version", "sessions prune --version"} {
+		got := execute(t, cli.Program{}, strings.Fields(args)...)
+		got.check(t, cli.ExitOK)
+		if !strings.HasPrefix(got.stdout, "ostiary ") || !strings.HasSuffix(got.stdout, " ("+runtime.Version()+")\n") {
+			t.Errorf("%q prints %q", args, got.stdout)
+		}
+	}
+}
+
+func TestLoadExistingIsForWhatMakesNoTables(t *testing.T) {
+	t.Parallel()
+	p := on(script())
+	p.LoadExisting = func(context.Context) (*core.Auth, error) { return nil, errors.New("there is no such database") }
+	for _, args := range []string{"doctor", "sessions prune", "migrate --plan"} {
+		got := execute(t, p, strings.Fields(args)...)
+		got.check(t, cli.ExitFailed)
+		if !strings.Contains(got.stdout+got.stderr, "there is no such database") {
+			t.Errorf("%q makes a database:\n%s%s", args, got.stdout, got.stderr)
+		}
+	}
+	for _, args := range []string{"migrate --yes", "schema --json", "secret"} {
+		execute(t, p, strings.Fields(args)...).check(t, cli.ExitOK)
 	}
 }
 

@@ -6,7 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"time"
 
 	framework "github.com/urfave/cli/v3"
 )
@@ -47,8 +49,17 @@ func (r *run) commands() *command {
 		{"see what a migration would do, then do it", "migrate --plan"},
 		{"", "migrate"},
 	}
-	root.flags.DurationVar(&r.timeout, "timeout", 0, "give up after this `time`, such as 30s or 5m; without it there is no limit")
+	root.flags.Func("timeout", "give up after this `time`, such as 30s or 5m; without it there is no limit", r.setTimeout)
+	root.flags.BoolVar(&r.version, "version", false, "print the version of Ostiary")
 	return root
+}
+
+func (r *run) setTimeout(s string) (err error) {
+	r.timeout, err = time.ParseDuration(s)
+	if err != nil || r.timeout < 0 {
+		return errors.New("it is a time such as 30s or 5m")
+	}
+	return nil
 }
 
 const aboutOwn = `Looks after the database of Ostiary, which signs this application's users in. It
@@ -57,6 +68,9 @@ knows the application's own configuration: plugins, fields, names and ids.`
 // parse finds the command that args name and runs it.
 func (r *run) parse(ctx context.Context, args []string) error {
 	root := r.commands()
+	if err := root.conflict(r.program.Flags); err != nil {
+		return err
+	}
 	all := &program{run: r, root: root}
 	top := all.translate(root)
 	// Every command below takes these as well.
@@ -71,6 +85,31 @@ func (r *run) parse(ctx context.Context, args []string) error {
 		return &usageError{command: r.program.Name, problem: "there is no command of that name"}
 	}
 	return err
+}
+
+// conflict is an error if one of the program's own flags has the name of one of
+// the commands', which would hide it or be hidden.
+func (c *command) conflict(own *flag.FlagSet) error {
+	if own == nil {
+		return nil
+	}
+	taken := append(c.flagNames(), "help", "h")
+	var err error
+	own.VisitAll(func(f *flag.Flag) {
+		if slices.Contains(taken, f.Name) {
+			err = fmt.Errorf("the program's own flag --%s has a name that is taken by the commands", f.Name)
+		}
+	})
+	return err
+}
+
+// flagNames are the flags of the command and of those within.
+func (c *command) flagNames() (names []string) {
+	c.flags.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+	for _, w := range c.within {
+		names = append(names, w.flagNames()...)
+	}
+	return names
 }
 
 // program joins the commands with the framework that parses their arguments.
@@ -106,6 +145,9 @@ func (p *program) translate(c *command) *framework.Command {
 			case p.help:
 				_, err := io.WriteString(p.run.out, f.Description)
 				return err
+			case p.run.version && !f.Args().Present():
+				p.run.printf("%s", version())
+				return nil
 			case c.do == nil && !f.Args().Present():
 				fmt.Fprint(p.run.err, f.Description)
 				return &exitError{code: ExitUsage}

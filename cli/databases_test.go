@@ -76,7 +76,7 @@ func TestFromAnEmptyDatabaseToAWellKeptOne(t *testing.T) {
 		plan := execute(t, p, "migrate", "--plan")
 		plan.says(t, cli.ExitPending, "CREATE TABLE", "users", "notes", "motto", ";\n")
 		migrated := execute(t, p, "migrate", "--yes")
-		migrated.check(t, cli.ExitOK, "Done: ")
+		migrated.check(t, cli.ExitOK, "Done in ")
 		if migrated.stdout != plan.stdout {
 			t.Errorf("the plan was:\n%s\nand what ran:\n%s", plan.stdout, migrated.stdout)
 		}

@@ -62,7 +62,7 @@ does not work). The exit code is 1 when one is an error, and 0 otherwise.`,
 // examine loads the engine and looks at everything.
 func (r *run) examine(ctx context.Context) ([]finding, error) {
 	x := &examination{app: r.program.Name}
-	err := r.loaded(ctx, r.program.Load, func(ctx context.Context, auth *core.Auth) error {
+	err := r.loaded(ctx, r.program.LoadExisting, func(ctx context.Context, auth *core.Auth) error {
 		x.auth = auth
 		x.add(fine, "configuration", "The engine accepts the configuration.", "")
 		if !x.storage(ctx) {
@@ -74,14 +74,23 @@ func (r *run) examine(ctx context.Context) ([]finding, error) {
 		}
 		return ctx.Err()
 	})
-	var config *core.ConfigError
-	if errors.As(err, &config) {
-		for _, p := range config.Problems {
-			x.add(wrong, "configuration", p.Error(), "")
-		}
-		return x.findings, nil
+	if err == nil || x.auth != nil || ctx.Err() != nil || errors.Is(err, ErrUsage) {
+		return x.findings, err
 	}
-	return x.findings, err
+	x.unloaded(err)
+	return x.findings, nil
+}
+
+// unloaded finds that there is no engine.
+func (x *examination) unloaded(err error) {
+	var config *core.ConfigError
+	if !errors.As(err, &config) {
+		x.add(wrong, "configuration", "There is no engine to look at: "+said(err), "")
+		return
+	}
+	for _, p := range config.Problems {
+		x.keep(wrong, "configuration", redactProblems(p.Error()), "")
+	}
 }
 
 // report shows the findings; the error only carries the exit code.
@@ -121,10 +130,14 @@ type examination struct {
 	findings []finding
 }
 
-// add keeps a finding. Messages may be errors of drivers, of several lines.
+// add keeps a finding, without passwords. Messages may be errors of drivers.
 func (x *examination) add(s severity, subject, message, advice string) {
-	message = redact(strings.Join(strings.Fields(message), " "))
-	x.findings = append(x.findings, finding{s, subject, message, advice})
+	x.keep(s, subject, redact(message), advice)
+}
+
+// keep keeps a finding whose message may have several lines, on one.
+func (x *examination) keep(s severity, subject, message, advice string) {
+	x.findings = append(x.findings, finding{s, subject, strings.Join(strings.Fields(message), " "), advice})
 }
 
 // storage reports whether store and secondary storage answer, and whether there
@@ -135,6 +148,10 @@ func (x *examination) storage(ctx context.Context) bool {
 	if err == nil {
 		x.add(fine, "storage", fmt.Sprintf("Everything answers, within %v.", max(time.Since(start).Round(time.Millisecond), time.Millisecond)), "")
 		return true
+	}
+	if errors.Is(err, store.ErrInvalid) {
+		x.add(wrong, "storage", "It cannot be used: "+err.Error(), "Nothing else can be looked at before.")
+		return false
 	}
 	message := "It does not answer: " + err.Error()
 	if errors.Is(err, secondary.ErrUnavailable) && !errors.Is(err, store.ErrUnavailable) {
@@ -151,10 +168,10 @@ func (x *examination) schema(ctx context.Context) bool {
 	plan, err := x.auth.Plan(ctx)
 	switch {
 	case errors.Is(err, store.ErrInvalid):
-		x.add(warn, "schema", "The database cannot be compared with the schema: "+err.Error(), "")
+		x.add(warn, "schema", "The database cannot be compared with the schema: "+said(err), "")
 		return true
 	case err != nil:
-		x.add(wrong, "schema", "The database cannot be compared with the schema: "+err.Error(), "Try again; if it stays like that, check that this database user may read the catalog.")
+		x.add(wrong, "schema", "The database cannot be compared with the schema: "+said(err), "Try again; if it stays like that, check that this database user may read the catalog.")
 		return false
 	}
 	for _, refused := range plan.Refused {
@@ -190,7 +207,8 @@ func (x *examination) expired(ctx context.Context, table, what string) {
 	}
 	switch {
 	case err != nil:
-		x.add(warn, "upkeep", fmt.Sprintf("Expired rows of %q cannot be counted: %v", table, err), "")
+		x.add(wrong, "upkeep", fmt.Sprintf("Expired rows of %q cannot be counted: %v", table, err),
+			fmt.Sprintf("`%s migrate` makes the table if it is missing; otherwise check that this database user may read it.", x.app))
 	case late > 0:
 		x.add(warn, "upkeep",
 			fmt.Sprintf("%s waiting to be deleted, %s for more than two days.", are(count, "expired "+what), grouped(late)),

@@ -24,6 +24,13 @@ func TestDoctor(t *testing.T) {
 	down.ping = func(context.Context) error { return fmt.Errorf("%w: connection refused", store.ErrUnavailable) }
 	mute := script()
 	mute.plan = func(context.Context) (*store.Plan, error) { return nil, errors.New("no right to look") }
+	uncompared := memory.New()
+	differing := script()
+	for _, s := range []store.Store{uncompared, differing} {
+		execute(t, on(s), "migrate", "--yes").check(t, cli.ExitOK)
+	}
+	misused := script()
+	misused.ping = func(context.Context) error { return fmt.Errorf("ping: %w: an unknown database", store.ErrInvalid) }
 	for name, c := range map[string]struct {
 		program cli.Program
 		code    int
@@ -51,13 +58,22 @@ func TestDoctor(t *testing.T) {
 		"something is refused": {on(script().finds(store.Plan{Refused: []string{"give it a default"}})), cli.ExitFailed, []string{
 			"error  schema         Cannot be done safely: give it a default\n",
 		}, "ok     schema"},
-		"something differs": {on(script().finds(store.Plan{Warnings: []string{"one", "two"}})), cli.ExitOK, []string{
+		"something differs": {on(differing.finds(store.Plan{Warnings: []string{"one", "two"}})), cli.ExitOK, []string{
 			"warn   schema         Differs and stays as it is: one\n", ": two\n",
 		}, "error"},
-		"it cannot be compared": {on(memory.New()), cli.ExitOK, []string{
+		"it cannot be compared": {on(uncompared), cli.ExitOK, []string{
 			"warn   schema         The database cannot be compared",
 		}, "error"},
+		"it cannot be compared, and there are no tables": {on(memory.New()), cli.ExitFailed, []string{
+			"warn   schema         The database cannot be compared", `error  upkeep         Expired rows of "session" cannot be counted: `, "→ `app migrate` makes the table",
+		}, "waiting"},
 		"it may not be looked at": {on(mute), cli.ExitFailed, []string{"error  schema         The database cannot be compared with the schema: plan: no right"}, "upkeep"},
+		"the store cannot be used": {on(misused), cli.ExitFailed, []string{
+			"error  storage        It cannot be used: store: ping: " + store.ErrInvalid.Error() + ": an unknown database\n",
+		}, "password"},
+		"there is no engine": {cli.Program{Load: func(context.Context) (*core.Auth, error) { return nil, errors.New("no such\n\tfile") }}, cli.ExitFailed, []string{
+			"error  configuration  There is no engine to look at: no such file\n",
+		}, "storage"},
 		"the configuration is wrong": {on(script(), func(c *core.Config) { c.Secret, c.BaseURL = "short", "" }), cli.ExitFailed, []string{
 			"error  configuration  Secret: is 5 bytes long", "error  configuration  BaseURL: is empty",
 		}, "storage"},

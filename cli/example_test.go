@@ -10,18 +10,26 @@ import (
 	bunstore "github.com/ostiary/ostiary/store/bun"
 )
 
-// newAuth makes the engine of an application. Its server calls it, too.
-func newAuth(_ context.Context) (*core.Auth, error) {
+// authConfig is the configuration of an application. Its server makes its engine
+// of it, too.
+func authConfig() (core.Config, error) {
 	db, err := bunstore.Open(os.Getenv("DATABASE_URL"))
-	if err != nil {
-		return nil, err
-	}
-	return core.New(core.Config{
+	return core.Config{
 		Secret:     os.Getenv("AUTH_SECRET"),
 		BaseURL:    os.Getenv("BASE_URL"),
 		Store:      db,
 		UserFields: []*store.Field{{Name: "nickname", Type: store.String, Input: true, Returned: true}},
-	})
+	}, err
+}
+
+// newAuth makes the engine for the commands, one that deletes nothing by itself.
+func newAuth(context.Context) (*core.Auth, error) {
+	config, err := authConfig()
+	if err != nil {
+		return nil, err
+	}
+	config.Upkeep.Disabled = true
+	return core.New(config)
 }
 
 // The whole main function of a program that migrates and examines the database

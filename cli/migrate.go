@@ -37,7 +37,8 @@ wait. Where something cannot be done safely, nothing is, and each case is
 explained. What was interrupted is finished by running the command again.
 
 Statements go to the standard output, warnings and everything else to the
-standard error.
+standard error. The application's own migrations, which are code, are shown as
+comments. What runs in the end is what is missing then.
 
 Exit codes: 0 done, or nothing to do; 1 an error, or the answer was no;
 2 wrong usage, such as no --yes where nobody can be asked; 3 with --plan, when
@@ -46,7 +47,7 @@ there is something to do; 4 refused as unsafe.`,
 			{"see what there is to do, and decide", "migrate"},
 			{"in a deployment, before the new version starts", "migrate --yes"},
 			{"in CI: fails with code 3 when the database lacks something", "migrate --plan"},
-			{"for the people who run statements themselves", "migrate --plan > changes.sql"},
+			{"for people who look at statements before they are run", "migrate --plan > changes.sql"},
 		},
 		flags: newFlags(),
 	}}
@@ -61,7 +62,11 @@ there is something to do; 4 refused as unsafe.`,
 		case m.yes && m.show:
 			return r.misused(m.command, "--plan runs nothing; leave out either --plan or --yes")
 		}
-		return r.loaded(ctx, r.program.Load, m.do)
+		load := r.program.Load
+		if m.show {
+			load = r.program.LoadExisting
+		}
+		return r.loaded(ctx, load, m.do)
 	}
 	return m.command
 }
@@ -89,7 +94,7 @@ func (m *migration) do(ctx context.Context, auth *core.Auth) error {
 		m.note("%s to run.", count)
 		return &exitError{code: ExitPending}
 	}
-	return m.apply(ctx, auth, "Run "+count+"?", count)
+	return m.apply(ctx, auth, "Run "+count+"?")
 }
 
 // unplanned goes on without a plan where the store makes none.
@@ -98,12 +103,12 @@ func (m *migration) unplanned(ctx context.Context, auth *core.Auth, err error) e
 	if m.show || !errors.Is(err, store.ErrInvalid) || errors.As(err, &unsafe) {
 		return err
 	}
-	m.note("There is no plan to show: %s", redact(err.Error()))
-	return m.apply(ctx, auth, "Migrate without one?", "migrated")
+	m.note("There is no plan to show: %s", redact(said(err)))
+	return m.apply(ctx, auth, "Migrate without one?")
 }
 
 // apply migrates once it is agreed to.
-func (m *migration) apply(ctx context.Context, auth *core.Auth, question, done string) error {
+func (m *migration) apply(ctx context.Context, auth *core.Auth, question string) error {
 	if !m.yes {
 		if err := m.ask(ctx, question); err != nil {
 			return err
@@ -114,7 +119,8 @@ func (m *migration) apply(ctx context.Context, auth *core.Auth, question, done s
 	if err != nil {
 		return err
 	}
-	m.note("Done: %s in %v.", done, time.Since(start).Round(time.Millisecond))
+	// Not what the plan said: others may have run some of it.
+	m.note("Done in %v: the database has everything now.", time.Since(start).Round(time.Millisecond))
 	return nil
 }
 

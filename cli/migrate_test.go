@@ -40,7 +40,7 @@ func TestMigrate(t *testing.T) {
 		"only warnings":               {store.Plan{Warnings: []string{"odd"}}, "--plan", cli.ExitOK, "", "warning: odd\nNothing to do", false},
 		"plan":                        {twoStatements, "--plan", cli.ExitPending, twoStatementsPrinted, "warning: column users.name is varchar(5)\n2 statements to run.\n", false},
 		"nobody to ask":               {twoStatements, "", cli.ExitUsage, twoStatementsPrinted, "pass --yes", false},
-		"yes":                         {twoStatements, "--yes", cli.ExitOK, twoStatementsPrinted, "Done: 2 statements in ", true},
+		"yes":                         {twoStatements, "--yes", cli.ExitOK, twoStatementsPrinted, ": the database has everything now.\n", true},
 		"refused":                     {refused, "--yes", cli.ExitRefused, twoStatementsPrinted, "refused: users.age cannot be added: give it a default\n", false},
 		"refused plan":                {refused, "--plan", cli.ExitRefused, twoStatementsPrinted, "nothing can be run", false},
 		"refused with nobody to ask":  {refused, "", cli.ExitRefused, twoStatementsPrinted, "refused: ", false},
@@ -140,14 +140,35 @@ func TestMigrateFails(t *testing.T) {
 		code int
 	}{
 		"permission denied": {errors.New("permission denied"), cli.ExitFailed},
-		"users.age":         {fmt.Errorf("run: %w", &store.UnsafeError{Problems: []string{"users.age"}}), cli.ExitRefused},
+		"run: ":             {fmt.Errorf("run: %w", &store.UnsafeError{Problems: []string{"users.age"}}), cli.ExitRefused},
 	} {
 		s := script().finds(twoStatements)
 		s.migrate = func(context.Context) error { return c.err }
 		got := execute(t, on(s), "migrate", "--yes")
-		got.check(t, c.code, "app: migrate: ", want)
+		got.check(t, c.code, "app: migrate: "+want)
 		s.plan = func(context.Context) (*store.Plan, error) { return nil, c.err }
-		execute(t, on(s), "migrate", "--plan").check(t, c.code, "app: plan: ", want)
+		execute(t, on(s), "migrate", "--plan").check(t, c.code, "app: plan: "+want)
+	}
+}
+
+func TestErrorsSayOnceWhatWasBeingDone(t *testing.T) {
+	t.Parallel()
+	s := script()
+	s.plan = func(context.Context) (*store.Plan, error) {
+		return nil, fmt.Errorf("plan: %w: no such thing", store.ErrInvalid)
+	}
+	execute(t, on(s), "migrate", "--plan").check(t, cli.ExitFailed, "app: plan: "+store.ErrInvalid.Error()+": no such thing\n")
+	execute(t, on(s), "migrate", "--yes").check(t, cli.ExitOK, "There is no plan to show: plan: "+store.ErrInvalid.Error())
+	execute(t, on(s), "doctor").says(t, cli.ExitOK, "compared with the schema: plan: "+store.ErrInvalid.Error())
+}
+
+// One that finds nothing left to do, because another was quicker, says so too.
+func TestMigrateClaimsNothingThatItMayNotHaveDone(t *testing.T) {
+	t.Parallel()
+	got := execute(t, on(script().finds(twoStatements)), "migrate", "--yes")
+	got.check(t, cli.ExitOK, "the database has everything now")
+	if strings.Contains(got.stderr, "2 statements") {
+		t.Errorf("it counts what the plan had:\n%s", got.stderr)
 	}
 }
 
@@ -157,7 +178,7 @@ func TestStoreThatMakesNoPlan(t *testing.T) {
 	execute(t, p, "migrate", "--plan").check(t, cli.ExitFailed, "cannot tell what a migration would do")
 	execute(t, p, "migrate").check(t, cli.ExitUsage, "pass --yes")
 	execute(t, p, "sessions", "prune").check(t, cli.ExitFailed)
-	execute(t, p, "migrate", "--yes").check(t, cli.ExitOK, "There is no plan to show: ", "Done: migrated in ")
+	execute(t, p, "migrate", "--yes").check(t, cli.ExitOK, "There is no plan to show: ", "Done in ")
 	execute(t, p, "sessions", "prune").check(t, cli.ExitOK)
 }
 
@@ -167,7 +188,7 @@ func TestLongWorkSaysThatItGoesOn(t *testing.T) {
 		s := script().finds(twoStatements)
 		s.migrate = func(context.Context) error { <-time.After(25 * time.Second); return nil }
 		got := execute(t, on(s, disableUpkeep), "migrate", "--yes")
-		got.check(t, cli.ExitOK, "are waited for (10s)\n… ", "are waited for (20s)\nDone: 2 statements in 25s.")
+		got.check(t, cli.ExitOK, "are waited for (10s)\n… ", "are waited for (20s)\nDone in 25s: the database has everything now.")
 	})
 }
 

@@ -34,25 +34,25 @@ may run at any time, in several places at once, and be interrupted.`,
 		},
 		flags: newFlags(),
 		do: func(ctx context.Context) error {
-			return r.loaded(ctx, r.program.Load, r.purge)
+			return r.loaded(ctx, r.program.LoadExisting, r.deleteExpired)
 		},
 	}
 }
 
-func (r *run) purge(ctx context.Context, auth *core.Auth) error {
+func (r *run) deleteExpired(ctx context.Context, auth *core.Auth) error {
 	last := time.Now()
-	done, err := auth.Purge(ctx, func(p core.Purged) {
+	done, err := auth.Prune(ctx, func(p core.Pruned) {
 		if now := time.Now(); now.Sub(last) >= progressEvery {
 			last = now
-			r.note("… %s", purged(p))
+			r.note("… %s", pruned(p))
 		}
 	})
-	if err == nil || done != (core.Purged{}) {
-		r.printf("Deleted %s.", purged(done))
+	if err == nil || done != (core.Pruned{}) {
+		r.printf("Deleted %s.", pruned(done))
 	}
 	return err
 }
 
-func purged(p core.Purged) string {
+func pruned(p core.Pruned) string {
 	return fmt.Sprintf("%s and %s", plural(p.Sessions, "expired session"), plural(p.Verifications, "expired one-time value"))
 }

@@ -44,7 +44,8 @@ type Auth struct {
 
 // New checks the whole configuration and makes the engine from it. Everything
 // that is wrong is reported at once, as a [*ConfigError]. It neither connects
-// nor migrates; see [Auth.Migrate].
+// nor migrates; see [Auth.Migrate]. It starts the upkeep, see [Upkeep], which
+// [Auth.Close] ends.
 func New(cfg Config) (*Auth, error) {
 	if cfg.RateLimit.Now == nil {
 		// An injected clock goes for the counts too; without one, a storage that
@@ -68,8 +69,18 @@ func New(cfg Config) (*Auth, error) {
 		p = append(p, wrongSchema(err))
 	}
 	a.db = &Database{store: cfg.Store, schema: schema, timeout: cfg.StoreTimeout, random: cfg.Rand, log: cfg.Logger}
+	a.sessions = &Sessions{auth: a, home: &databaseSessions{a.db}}
+	var own []DatabaseHook
+	if cfg.Secondary != nil {
+		a.kv = &keyValues{storage: cfg.Secondary, timeout: cfg.SecondaryTimeout}
+		home := &secondarySessions{kv: a.kv, db: a.db, now: cfg.Now}
+		a.sessions.home = home
+		own = append(own, home.followUsers())
+	}
 	if schema != nil {
-		a.db.hooks = compileRowHooks(schema, slices.Concat(plugins.rowHooks, cfg.DatabaseHooks), &p)
+		checkBodyMembers(schema.Table(TableUser), &p)
+		checkRowHooks(schema, cfg.DatabaseHooks, &p)
+		a.db.hooks = compileRowHooks(schema, slices.Concat(own, plugins.rowHooks, cfg.DatabaseHooks))
 	}
 	a.hooks = compileHooks(plugins.hooks, &p)
 	a.routes, a.byEndpoint = compileRoutes(append(coreEndpoints(), plugins.endpoints...), &p)
@@ -93,11 +104,6 @@ func New(cfg Config) (*Auth, error) {
 
 	if !a.cookies.secure && !isLoopback(origin) {
 		a.log.Warn("BaseURL is plain http: cookies are sent in the clear", slog.String("BaseURL", cfg.BaseURL))
-	}
-	a.sessions = &Sessions{auth: a, home: &databaseSessions{a.db}}
-	if cfg.Secondary != nil {
-		a.kv = &keyValues{storage: cfg.Secondary, timeout: cfg.SecondaryTimeout}
-		a.sessions.home = &secondarySessions{kv: a.kv, db: a.db, now: cfg.Now}
 	}
 	if !cfg.Upkeep.Disabled {
 		a.upkeep = a.startUpkeep(cfg.Upkeep.Interval)

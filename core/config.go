@@ -153,6 +153,15 @@ func (c Config) additionalFields() []store.Table {
 // bodyMembers are the members of sign-up's body that are no fields of the user.
 var bodyMembers = []string{"password", "callbackURL", "rememberMe"}
 
+// checkBodyMembers reports additional fields that no sign-up could set.
+func checkBodyMembers(user *store.Table, p *problems) {
+	for _, name := range bodyMembers {
+		if user.Field(name) != nil {
+			p.addf("UserFields, Plugins: a field of the user is named %q, which is what sign-up takes under that name; choose another", name)
+		}
+	}
+}
+
 const (
 	defaultBasePath = "/api/auth"
 	minSecretBytes  = 32
@@ -284,11 +293,6 @@ func (c Config) check(p *problems) {
 	if c.ErrorURL != "" {
 		if _, err := url.Parse(c.ErrorURL); err != nil {
 			p.addf("ErrorURL: %v", err)
-		}
-	}
-	for i, f := range c.UserFields {
-		if f != nil && slices.Contains(bodyMembers, f.Name) {
-			p.addf("UserFields[%d]: %q is what sign-up takes under that name; choose another", i, f.Name)
 		}
 	}
 	for i, plugin := range c.Plugins {

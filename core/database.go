@@ -2,12 +2,12 @@ package core
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
-	"sync"
+	"slices"
 	"time"
 
 	"github.com/ostiary/ostiary/store"
@@ -52,11 +52,22 @@ func outcome(ctx context.Context, doing, table string, err error) error {
 	return fmt.Errorf("%s %s: %w", doing, table, timedOut(ctx, err))
 }
 
+// timedOut marks an error as what it is where ctx was ended by a time-out of
+// this layer.
 func timedOut(ctx context.Context, err error) error {
-	if errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(ctx), store.ErrUnavailable) {
+	ended := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+	if ended && errors.Is(context.Cause(ctx), store.ErrUnavailable) {
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
 	return err
+}
+
+// call makes one call of the store, bounded.
+func call[T any](ctx context.Context, d *Database, fn func(ctx context.Context) (T, error)) (T, error) {
+	ctx, cancel := d.bounded(ctx)
+	defer cancel()
+	out, err := fn(ctx)
+	return out, timedOut(ctx, err)
 }
 
 // Create inserts a row, after giving it an id and the defaults of the fields
@@ -109,9 +120,16 @@ func (d *Database) newID(t *store.Table) (string, error) {
 	return d.schema.IDs().New(d.random, t.Name)
 }
 
+// defaultOf is what a new row gets in the field. It belongs to that row alone.
 func defaultOf(f *store.Field) any {
 	if f.DefaultFunc != nil {
 		return f.DefaultFunc()
+	}
+	switch v := f.Default.(type) {
+	case []string:
+		return slices.Clone(v)
+	case json.RawMessage:
+		return slices.Clone(v)
 	}
 	return f.Default
 }
@@ -215,144 +233,4 @@ func (d *Database) Add(ctx context.Context, table string, w store.Where, delta m
 	defer cancel()
 	row, err := d.store.Add(ctx, t, w, delta, set)
 	return row, outcome(ctx, "change", table, err)
-}
-
-type commitKey struct{}
-
-// commitQueue holds what waits for the outermost transaction.
-type commitQueue struct {
-	mu   sync.Mutex
-	work []func(context.Context) error
-	over bool
-}
-
-// add keeps work for after the commit; false when that is past.
-func (q *commitQueue) add(work func(context.Context) error) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.over {
-		return false
-	}
-	q.work = append(q.work, work)
-	return true
-}
-
-// end closes the queue and returns what is in it.
-func (q *commitQueue) end() []func(context.Context) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.over = true
-	work := q.work
-	q.work = nil
-	return work
-}
-
-const (
-	// maxTries is how often a transaction is begun that loses against others.
-	maxTries = 4
-	minPause = 10 * time.Millisecond
-	maxPause = 100 * time.Millisecond
-)
-
-// Tx runs fn in a transaction; a nested call joins the outer one. A
-// transaction that loses against a concurrent one is run again, whole, a few
-// times: fn must not keep anything from a run that failed. Work given to
-// [Database.AfterCommit] inside fn runs once the outermost transaction has
-// committed, and not at all otherwise.
-//
-// The first error of that work is returned and ends it: the transaction has
-// happened, but not everything that belongs to it.
-func (d *Database) Tx(ctx context.Context, fn func(ctx context.Context) error) error {
-	if _, nested := ctx.Value(commitKey{}).(*commitQueue); nested {
-		return d.store.Tx(ctx, fn)
-	}
-	for try := 1; ; try++ {
-		err := d.try(ctx, fn)
-		if try == maxTries || !errors.Is(err, store.ErrConflict) {
-			return err
-		}
-		// The pause differs so that those who collided do not do so again.
-		pause := minPause + rand.N(maxPause-minPause) //nolint:gosec // no secret
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(pause):
-		}
-	}
-}
-
-func (d *Database) try(ctx context.Context, fn func(ctx context.Context) error) error {
-	queue := &commitQueue{}
-	defer queue.end()
-	bounded, cancel := d.bounded(context.WithValue(ctx, commitKey{}, queue))
-	defer cancel()
-	if err := d.store.Tx(bounded, fn); err != nil {
-		return timedOut(bounded, err) // most often what fn returned, which says what failed
-	}
-	return queue.run(ctx)
-}
-
-// run does what has waited for the commit.
-func (q *commitQueue) run(ctx context.Context) error {
-	// A client that goes away now must not leave the rest undone.
-	ctx = context.WithoutCancel(ctx)
-	for _, work := range q.end() {
-		if err := work(ctx); err != nil {
-			return fmt.Errorf("after commit: %w", err)
-		}
-	}
-	return nil
-}
-
-// WithTx lets calls join a transaction that the application has begun on the
-// same database, so that a user is signed up together with the application's
-// own rows or not at all. Everything called with the context that it returns
-// runs in tx. For a [bunstore.Store], tx is a bun.Tx or a *sql.Tx.
-//
-//	tx, err := db.BeginTx(ctx, nil)
-//	…
-//	defer tx.Rollback()
-//	joined, committed, err := auth.WithTx(ctx, tx)
-//	…
-//	reply, err := auth.SignUpEmail(joined, in)
-//	…                                // the application's own statements on tx
-//	if err := tx.Commit(); err != nil { … }
-//	err = committed()
-//
-// What has to wait for the commit, such as cookies, copies in the secondary
-// storage and hooks that run after changes, happens when committed is called,
-// which the application does once its commit has succeeded. After a roll-back it
-// is not called. The application retries what loses against a concurrent
-// transaction. Where it has no transaction of its own yet, [Database.Tx] does
-// all of this.
-//
-// A store that cannot join, a tx that is none of its database, and a ctx that
-// belongs to a transaction already are [store.ErrInvalid].
-//
-// [bunstore.Store]: https://pkg.go.dev/github.com/ostiary/ostiary/store/bun#Store
-func (a *Auth) WithTx(ctx context.Context, tx any) (joined context.Context, committed func() error, err error) {
-	joiner, ok := a.cfg.Store.(store.TxJoiner)
-	if !ok {
-		return nil, nil, fmt.Errorf("join transaction: %w: a %T cannot join transactions of the application", store.ErrInvalid, a.cfg.Store)
-	}
-	if _, nested := ctx.Value(commitKey{}).(*commitQueue); nested {
-		return nil, nil, fmt.Errorf("join transaction: %w: the context belongs to one already", store.ErrInvalid)
-	}
-	joined, err = joiner.JoinTx(ctx, tx)
-	if err != nil {
-		return nil, nil, fmt.Errorf("join transaction: %w", err)
-	}
-	queue := &commitQueue{}
-	return context.WithValue(joined, commitKey{}, queue), func() error { return queue.run(ctx) }, nil
-}
-
-// AfterCommit runs fn once the transaction that ctx belongs to has committed;
-// at once where there is none. It is not cut short when the caller goes away.
-// Writes to secondary storage belong here, so
-// that a roll-back leaves nothing behind.
-func (d *Database) AfterCommit(ctx context.Context, fn func(ctx context.Context) error) error {
-	if queue, ok := ctx.Value(commitKey{}).(*commitQueue); ok && queue.add(fn) {
-		return nil
-	}
-	return fn(context.WithoutCancel(ctx))
 }

@@ -163,7 +163,7 @@ func (e *Endpoint[In, Out]) Call(ctx context.Context, a *Auth, in In) (*Reply[Ou
 	outer := a.requestFrom(ctx)
 	if outer != nil {
 		r.http, r.header = outer.http, outer.header
-		r.share(outer)
+		r.share(ctx, outer)
 	}
 	r.source = rt.shape.Source(reflect.ValueOf(in))
 	ctx = withRequest(ctx, r)
@@ -174,7 +174,9 @@ func (e *Endpoint[In, Out]) Call(ctx context.Context, a *Auth, in In) (*Reply[Ou
 	}
 	if outer != nil {
 		// Who asks after a sign-in or sign-out is told what is true now.
-		outer.follow(r)
+		if err := a.db.AfterCommit(ctx, func(context.Context) error { outer.follow(r); return nil }); err != nil {
+			return nil, err
+		}
 	}
 	reply := &Reply[Out]{Header: r.out}
 	value, ok := out.(Out)

@@ -106,11 +106,11 @@ func ExampleDatabaseHook() {
 	// <nil>
 }
 
-func ExampleAuth_Purge() {
+func ExampleAuth_Prune() {
 	auth := exampleAuth()
 	defer func() { _ = auth.Close(context.Background()) }()
 
-	done, err := auth.Purge(context.Background(), func(p core.Purged) {
+	done, err := auth.Prune(context.Background(), func(p core.Pruned) {
 		fmt.Println(p.Sessions, "sessions so far")
 	})
 	fmt.Printf("%+v %v\n", done, err)

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"fmt"
 	"math"
 	"net/http"
 	"time"
@@ -31,7 +30,7 @@ func inputFields(t *store.Table, sent map[string]any, creating bool) (map[string
 			}
 			continue
 		}
-		value, err := inputValue(f, v)
+		value, err := inputValue(t, f, v)
 		if err != nil {
 			return nil, err
 		}
@@ -41,7 +40,7 @@ func inputFields(t *store.Table, sent map[string]any, creating bool) (map[string
 }
 
 // inputValue checks a value that a client sent for a field.
-func inputValue(f *store.Field, v any) (any, error) {
+func inputValue(t *store.Table, f *store.Field, v any) (any, error) {
 	if v == nil {
 		if f.Required {
 			return nil, ErrMissingField.withMessage("%s is required", f.Name)
@@ -49,6 +48,11 @@ func inputValue(f *store.Field, v any) (any, error) {
 		return nil, nil
 	}
 	value, ok := fromJSON(f.Type, v)
+	if ok {
+		// What no row can hold, such as text that is no id where one is referred to.
+		_, err := t.Canonical(store.Record{f.Name: value})
+		ok = err == nil
+	}
 	if !ok {
 		return nil, ErrValidation.withMessage("[body.%s] Invalid input: expected %s", f.Name, f.Type)
 	}
@@ -95,22 +99,4 @@ func fromJSON(t store.Type, v any) (any, bool) {
 	}
 	value, err := t.Canonical(v)
 	return value, err == nil
-}
-
-// missingDefaults are the values of additional fields that a new row would
-// have: what was given, else the default, else null.
-func missingDefaults(t *store.Table, given map[string]any) (map[string]any, error) {
-	out := map[string]any{}
-	for _, f := range additionalFields(t) {
-		v, ok := given[f.Name]
-		if !ok {
-			v = defaultOf(f)
-		}
-		c, err := f.Type.Canonical(v)
-		if err != nil {
-			return nil, fmt.Errorf("default of %s: %w", f.Name, err)
-		}
-		out[f.Name] = c
-	}
-	return out, nil
 }

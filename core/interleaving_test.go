@@ -36,13 +36,13 @@ func (s *hookedStore) FindOne(ctx context.Context, t *store.Table, q store.Query
 	return row, err
 }
 
-func (s *hookedStore) Update(ctx context.Context, t *store.Table, w store.Where, set store.Record) (int64, error) {
+func (s *hookedStore) Add(ctx context.Context, t *store.Table, w store.Where, delta map[string]int64, set store.Record) (store.Record, error) {
 	if s.update != nil {
 		if err := s.update(t); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
-	return s.Store.Update(ctx, t, w, set)
+	return s.Store.Add(ctx, t, w, delta, set)
 }
 
 func (s *hookedStore) Tx(ctx context.Context, fn func(context.Context) error) error {

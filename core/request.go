@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ostiary/ostiary/internal/input"
 )
@@ -27,7 +28,12 @@ type Request struct {
 
 	outer *Request // of another engine, or around a call from Go
 
-	mu       sync.Mutex
+	// lookup is held by who looks the session up. Hooks run meanwhile, and may
+	// ask who it is: building answers them.
+	lookup   sync.Mutex
+	building atomic.Pointer[Identity]
+
+	mu       sync.Mutex // not held while anything else is waited for
 	looked   bool
 	changed  bool // the identity is not what the cookies of the request say
 	identity *Identity
@@ -83,17 +89,38 @@ func (r *Request) ClientIP() string {
 // when it brings none. It is looked up once, at the first call. An error means
 // that storage could not tell, which is not the same as none.
 func (r *Request) Identity(ctx context.Context) (*Identity, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.looked {
-		return r.identity, r.lookErr
+	if id, err, known := r.known(); known {
+		return id, err
 	}
-	id, err := r.auth.sessions.check(ctx, r)
+	if inside, _ := ctx.Value(lookupKey{}).(*Request); inside == r {
+		return r.building.Load(), nil
+	}
+	r.lookup.Lock()
+	defer r.lookup.Unlock()
+	if id, err, known := r.known(); known {
+		return id, err
+	}
+	id, err := r.auth.sessions.check(context.WithValue(ctx, lookupKey{}, r), r)
 	if errors.Is(err, context.Canceled) {
 		return nil, err // says nothing about the session: the next one asks again
 	}
-	r.identity, r.lookErr, r.looked = id, err, true
-	return id, err
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.looked { // it has become somebody else's meanwhile
+		r.identity, r.lookErr, r.looked = id, err, true
+	}
+	return r.identity, r.lookErr
+}
+
+// lookupKey marks a context in which the session of a request is being looked
+// up.
+type lookupKey struct{}
+
+// known returns what has been found out about the session, if anything has.
+func (r *Request) known() (id *Identity, err error, known bool) { //nolint:revive // the error is not this function's own
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.identity, r.lookErr, r.looked
 }
 
 // Issued returns the session that this request was given, or nil. After hooks
@@ -117,11 +144,13 @@ func (r *Request) become(id *Identity) {
 	r.identity, r.lookErr, r.looked, r.changed = id, nil, true, true
 }
 
-// share takes over what the request around this one knows already.
-func (r *Request) share(outer *Request) {
-	outer.mu.Lock()
-	defer outer.mu.Unlock()
-	r.identity, r.lookErr, r.looked = outer.identity, outer.lookErr, outer.looked
+// share takes over what the request around this one knows already. Inside its
+// lookup, for a call that a hook makes, that is what it is about to know.
+func (r *Request) share(ctx context.Context, outer *Request) {
+	r.identity, r.lookErr, r.looked = outer.known()
+	if inside, _ := ctx.Value(lookupKey{}).(*Request); inside == outer && !r.looked {
+		r.identity, r.looked = outer.building.Load(), true
+	}
 }
 
 // follow takes over what a call made within this request has changed.

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
+	"slices"
+	"time"
 
 	"github.com/ostiary/ostiary/store"
 )
@@ -21,19 +24,23 @@ import (
 // through [Auth.Database] with their context. An error ends the change, and the
 // transaction with it: an [Error] is what the client gets, [ErrAborted] refuses
 // in general, any other error is answered 500. A transaction that loses against
-// a concurrent one is run again, with its hooks. The time of a transaction is
-// bounded by [Config.StoreTimeout], its hooks' included.
+// a concurrent one is run again, with its hooks, and a sign-up that must not
+// tell whether an address is taken runs those before a creation for a row that
+// is never made: what they do elsewhere, such as in another service, may be for
+// nothing. A hook and its row may take [Config.StoreTimeout] together.
 //
 // After hooks run once the change is committed, in the same order, and never for
 // one that was rolled back. Their errors and panics are logged and change
-// nothing: what has happened has happened.
+// nothing: what has happened has happened. Whoever made the change waits for
+// them, ten seconds each at most: what takes longer belongs into a queue.
 //
 // The request that made the change is [RequestFrom] of the context; it is nil
 // for a call from Go outside of one and for the upkeep.
 //
 // Rows that go or change along references, because the row they refer to is
 // deleted, run their table's hooks as well. Sessions that live in the secondary
-// storage run those of the session table.
+// storage run those of the session table when they are made, extended and ended,
+// though not when they expire there; one-time values there run none.
 type DatabaseHook struct {
 	// Table is the logical name of the table, such as [TableUser]; empty for all.
 	Table string
@@ -52,6 +59,10 @@ type DatabaseHook struct {
 	BeforeDelete func(ctx context.Context, row store.Record) error
 	// AfterDelete gets the row that was deleted.
 	AfterDelete func(ctx context.Context, row store.Record) error
+
+	// updated and deleted are the engine's own: they run in the transaction,
+	// and their error is that of the change.
+	updated, deleted func(ctx context.Context, row store.Record) error
 }
 
 // ErrAborted is what a Before hook returns to refuse a change without saying
@@ -68,26 +79,19 @@ func (h *DatabaseHook) empty() bool {
 type rowHooks struct {
 	hooks                     []DatabaseHook
 	creates, updates, deletes bool
-	// followers are fields whose rows go or change with a row of this table,
+	// dependents are fields whose rows go or change with a row of this table,
 	// and are to be told.
-	followers []follower
+	dependents []dependent
 }
 
-// follower is a field that refers to a table.
-type follower struct {
+// dependent is a field that refers to a table.
+type dependent struct {
 	table *store.Table
 	field *store.Field
 }
 
-// compileRowHooks sorts the hooks by table. Tables without hooks have no entry.
-func compileRowHooks(schema *store.Schema, hooks []DatabaseHook, p *problems) map[string]*rowHooks {
-	all := map[string]*rowHooks{}
-	of := func(t *store.Table) *rowHooks {
-		if all[t.Name] == nil {
-			all[t.Name] = &rowHooks{}
-		}
-		return all[t.Name]
-	}
+// checkRowHooks reports hooks of the configuration that would never run.
+func checkRowHooks(schema *store.Schema, hooks []DatabaseHook, p *problems) {
 	for i, h := range hooks {
 		switch {
 		case h.empty():
@@ -95,6 +99,19 @@ func compileRowHooks(schema *store.Schema, hooks []DatabaseHook, p *problems) ma
 		case h.Table != "" && schema.Table(h.Table) == nil:
 			p.addf("DatabaseHooks[%d]: there is no table %q", i, h.Table)
 		}
+	}
+}
+
+// compileRowHooks sorts the hooks by table. Tables without hooks have no entry.
+func compileRowHooks(schema *store.Schema, hooks []DatabaseHook) map[string]*rowHooks {
+	all := map[string]*rowHooks{}
+	of := func(t *store.Table) *rowHooks {
+		if all[t.Name] == nil {
+			all[t.Name] = &rowHooks{}
+		}
+		return all[t.Name]
+	}
+	for _, h := range hooks {
 		for _, t := range schema.Tables() {
 			if h.Table == "" || h.Table == t.Name {
 				of(t).add(h)
@@ -102,12 +119,12 @@ func compileRowHooks(schema *store.Schema, hooks []DatabaseHook, p *problems) ma
 		}
 	}
 	// Told of deletions are tables with hooks for them, and those whose own
-	// followers are told.
+	// dependents are told.
 	for changed := true; changed; {
 		changed = false
 		for _, t := range schema.Tables() {
 			for _, f := range t.Fields {
-				if f.References != nil && all[t.Name].follows(f) && of(f.References.Target()).follow(follower{t, f}) {
+				if f.References != nil && all[t.Name].concerns(f) && of(f.References.Target()).depend(dependent{t, f}) {
 					changed = true
 				}
 			}
@@ -119,32 +136,32 @@ func compileRowHooks(schema *store.Schema, hooks []DatabaseHook, p *problems) ma
 func (h *rowHooks) add(hook DatabaseHook) {
 	h.hooks = append(h.hooks, hook)
 	h.creates = h.creates || hook.BeforeCreate != nil || hook.AfterCreate != nil
-	h.updates = h.updates || hook.BeforeUpdate != nil || hook.AfterUpdate != nil
-	h.deletes = h.deletes || hook.BeforeDelete != nil || hook.AfterDelete != nil
+	h.updates = h.updates || hook.BeforeUpdate != nil || hook.AfterUpdate != nil || hook.updated != nil
+	h.deletes = h.deletes || hook.BeforeDelete != nil || hook.AfterDelete != nil || hook.deleted != nil
 }
 
-// follows tells whether what becomes of a row of the table concerns its hooks,
+// concerns tells whether what becomes of a row of the table concerns its hooks,
 // when the row that its field f refers to is deleted.
-func (h *rowHooks) follows(f *store.Field) bool {
+func (h *rowHooks) concerns(f *store.Field) bool {
 	switch {
 	case h == nil:
 		return false
 	case f.References.OnDelete == store.Cascade:
-		return h.deletes || len(h.followers) > 0
+		return h.deletes || len(h.dependents) > 0
 	case f.References.OnDelete == store.SetNull:
 		return h.updates
 	}
 	return false
 }
 
-// follow adds a follower and reports whether it is new.
-func (h *rowHooks) follow(f follower) bool {
-	for _, known := range h.followers {
+// depend adds a dependent and reports whether it is new.
+func (h *rowHooks) depend(f dependent) bool {
+	for _, known := range h.dependents {
 		if known.field == f.field {
 			return false
 		}
 	}
-	h.followers = append(h.followers, f)
+	h.dependents = append(h.dependents, f)
 	return true
 }
 
@@ -160,7 +177,7 @@ func (d *Database) hooksUpdate(t *store.Table) bool {
 
 func (d *Database) hooksDelete(t *store.Table) bool {
 	h := d.hooks[t.Name]
-	return h != nil && (h.deletes || len(h.followers) > 0)
+	return h != nil && (h.deletes || len(h.dependents) > 0)
 }
 
 // aroundCreate runs the table's hooks around insert, which makes the row and
@@ -213,6 +230,11 @@ func (d *Database) aroundUpdate(ctx context.Context, t *store.Table, was, set st
 		return nil, err
 	}
 	for _, h := range hooks {
+		if h.updated != nil {
+			if err := h.updated(ctx, row.Clone()); err != nil {
+				return nil, err
+			}
+		}
 		if h.AfterUpdate != nil {
 			d.afterCommit(ctx, t, "update", func(ctx context.Context) error { return h.AfterUpdate(ctx, was.Clone(), row.Clone()) })
 		}
@@ -238,6 +260,11 @@ func (d *Database) aroundDelete(ctx context.Context, t *store.Table, row store.R
 		return err
 	}
 	for _, h := range hooks {
+		if h.deleted != nil {
+			if err := h.deleted(ctx, row.Clone()); err != nil {
+				return err
+			}
+		}
 		if h.AfterDelete != nil {
 			d.afterCommit(ctx, t, "delete", func(ctx context.Context) error { return h.AfterDelete(ctx, row.Clone()) })
 		}
@@ -245,10 +272,17 @@ func (d *Database) aroundDelete(ctx context.Context, t *store.Table, row store.R
 	return nil
 }
 
+// hookTimeout is how long a hook after a change may take: the caller waits for
+// it.
+const hookTimeout = 10 * time.Second
+
 // afterCommit queues an After hook. What it does wrong is logged and is
 // nobody's failure.
 func (d *Database) afterCommit(ctx context.Context, t *store.Table, change string, hook func(context.Context) error) {
-	_ = d.AfterCommit(ctx, func(ctx context.Context) error {
+	request := RequestFrom(ctx)
+	tell := func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(context.WithValue(ctx, requestKey{}, request), hookTimeout)
+		defer cancel()
 		defer func() {
 			if p := recover(); p != nil {
 				d.log.ErrorContext(ctx, "panic in a hook after a change", slog.String("table", t.Name), slog.String("change", change),
@@ -258,33 +292,41 @@ func (d *Database) afterCommit(ctx context.Context, t *store.Table, change strin
 		if err := hook(ctx); err != nil {
 			d.log.ErrorContext(ctx, "a hook after a change failed", slog.String("table", t.Name), slog.String("change", change), slog.Any("error", err))
 		}
-		return nil
-	})
+	}
+	if queue := d.queueOf(ctx); queue == nil || !queue.tell(tell) {
+		tell(context.WithoutCancel(ctx))
+	}
+}
+
+// changedMeanwhile makes a conflict of a write that found its row gone or no
+// longer matching, after hooks had run for it: what they did must not stay, so
+// the transaction begins again.
+func changedMeanwhile(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("%w: a row was changed while its hooks ran", store.ErrConflict)
+	}
+	return err
 }
 
 // createHooked is [Database.Create] for a table with hooks; r is complete.
 func (d *Database) createHooked(ctx context.Context, t *store.Table, r store.Record) (row store.Record, err error) {
 	err = d.Tx(ctx, func(ctx context.Context) error {
 		row, err = d.aroundCreate(ctx, t, r.Clone(), func(ctx context.Context, r store.Record) (store.Record, error) {
-			return d.store.Create(ctx, t, r)
+			return call(ctx, d, func(ctx context.Context) (store.Record, error) { return d.store.Create(ctx, t, r) })
 		})
 		return err
 	})
-	return row, err
+	if err != nil {
+		return nil, err
+	}
+	return row, nil
 }
 
 // updateHooked is [Database.Update] for a table with hooks.
 func (d *Database) updateHooked(ctx context.Context, t *store.Table, w store.Where, set store.Record) (n int64, err error) {
 	err = d.Tx(ctx, func(ctx context.Context) error {
-		n = 0
-		return d.eachRow(ctx, t, w, func(row store.Record) error {
-			_, err := d.changeRow(ctx, t, row, w, nil, set)
-			if errors.Is(err, store.ErrNotFound) {
-				return nil // matches no more
-			}
-			n++
-			return err
-		})
+		n, err = d.updateRows(ctx, t, w, set)
+		return err
 	})
 	if err != nil {
 		return 0, err
@@ -292,28 +334,63 @@ func (d *Database) updateHooked(ctx context.Context, t *store.Table, w store.Whe
 	return n, nil
 }
 
+func (d *Database) updateRows(ctx context.Context, t *store.Table, w store.Where, set store.Record) (int64, error) {
+	var done []any
+	err := d.eachRow(ctx, t, w, func(row store.Record) error {
+		done = append(done, row[store.ID])
+		_, err := d.changeRow(ctx, t, row, w, nil, set)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	missed, err := call(ctx, d, func(ctx context.Context) (int64, error) {
+		return d.store.Update(ctx, t, store.And(w, store.NotIn(store.ID, done...)), set)
+	})
+	return int64(len(done)), untold(missed, err)
+}
+
+// untold makes a conflict of rows that were written past the hooks. The rows
+// are read first, for their hooks; one that came in between, or that an old
+// snapshot of the application's transaction did not show, is found by the write
+// that follows.
+func untold(rows int64, err error) error {
+	if err == nil && rows > 0 {
+		return fmt.Errorf("%w: rows came while hooks ran for others", store.ErrConflict)
+	}
+	return err
+}
+
 // addHooked is [Database.Add] for a table with hooks.
 func (d *Database) addHooked(ctx context.Context, t *store.Table, w store.Where, delta map[string]int64, set store.Record) (row store.Record, err error) {
 	err = d.Tx(ctx, func(ctx context.Context) error {
-		return d.oneRow(ctx, t, w, func(found store.Record) error {
-			row, err = d.changeRow(ctx, t, found, w, delta, set)
+		found, err := d.oneRow(ctx, t, w)
+		if err != nil {
 			return err
-		})
+		}
+		row, err = d.changeRow(ctx, t, found, w, delta, set)
+		return err
 	})
-	return row, err
+	if err != nil {
+		return nil, err
+	}
+	return row, nil
 }
 
-// changeRow changes a row that was found, if it still matches.
+// changeRow changes a row that was found.
 func (d *Database) changeRow(ctx context.Context, t *store.Table, row store.Record, w store.Where, delta map[string]int64, set store.Record) (store.Record, error) {
 	return d.aroundUpdate(ctx, t, row, set, func(ctx context.Context, set store.Record) (store.Record, error) {
-		return d.store.Add(ctx, t, store.And(store.Eq(store.ID, row[store.ID]), w), delta, set)
+		changed, err := call(ctx, d, func(ctx context.Context) (store.Record, error) {
+			return d.store.Add(ctx, t, store.And(store.Eq(store.ID, row[store.ID]), w), delta, set)
+		})
+		return changed, changedMeanwhile(err)
 	})
 }
 
 // deleteHooked is [Database.Delete] for a table with hooks.
 func (d *Database) deleteHooked(ctx context.Context, t *store.Table, w store.Where) (n int64, err error) {
 	err = d.Tx(ctx, func(ctx context.Context) error {
-		n, err = d.deleteRows(ctx, t, w, map[rowKey]bool{})
+		n, err = d.deleteRows(ctx, t, w, deleting{})
 		return err
 	})
 	if err != nil {
@@ -325,10 +402,10 @@ func (d *Database) deleteHooked(ctx context.Context, t *store.Table, w store.Whe
 // takeHooked is [Database.Take] for a table with hooks.
 func (d *Database) takeHooked(ctx context.Context, t *store.Table, w store.Where) (row store.Record, err error) {
 	err = d.Tx(ctx, func(ctx context.Context) error {
-		return d.oneRow(ctx, t, w, func(found store.Record) error {
-			row = found
-			return d.deleteRow(ctx, t, found, w, map[rowKey]bool{})
-		})
+		if row, err = d.oneRow(ctx, t, w); err != nil {
+			return err
+		}
+		return d.deleteRow(ctx, t, row, w, deleting{})
 	})
 	if err != nil {
 		return nil, err
@@ -336,61 +413,73 @@ func (d *Database) takeHooked(ctx context.Context, t *store.Table, w store.Where
 	return row, nil
 }
 
-// rowKey is a row that is being deleted. References may go round in a circle:
-// the value kept for the row tells whether it was met again.
-type rowKey struct {
-	table *store.Table
-	id    any
+// deleting are the rows that a deletion has come to, by table and id. References
+// may go round in a circle: the value tells whether the row was met again.
+type deleting map[*store.Table]map[any]bool
+
+// begin adds a row; false when it is there already.
+func (g deleting) begin(t *store.Table, id any) bool {
+	if _, met := g[t][id]; met {
+		g[t][id] = true
+		return false
+	}
+	if g[t] == nil {
+		g[t] = map[any]bool{}
+	}
+	g[t][id] = false
+	return true
 }
 
-func (d *Database) deleteRows(ctx context.Context, t *store.Table, w store.Where, deleting map[rowKey]bool) (n int64, err error) {
+func (d *Database) deleteRows(ctx context.Context, t *store.Table, w store.Where, going deleting) (n int64, err error) {
 	err = d.eachRow(ctx, t, w, func(row store.Record) error {
-		err := d.deleteRow(ctx, t, row, w, deleting)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil // matches no more
-		}
 		n++
-		return err
+		return d.deleteRow(ctx, t, row, w, going)
 	})
-	return n, err
+	if err != nil {
+		return 0, err
+	}
+	missed, err := call(ctx, d, func(ctx context.Context) (int64, error) {
+		known := slices.Collect(maps.Keys(going[t]))
+		return d.store.Delete(ctx, t, store.And(w, store.NotIn(store.ID, known...)))
+	})
+	return n, untold(missed, err)
 }
 
-// deleteRow deletes a row that was found, if it still matches, and before it
-// those that go with it.
-func (d *Database) deleteRow(ctx context.Context, t *store.Table, row store.Record, w store.Where, deleting map[rowKey]bool) error {
-	key := rowKey{t, row[store.ID]}
-	if _, circle := deleting[key]; circle {
-		deleting[key] = true
+// deleteRow deletes a row that was found, and before it those that go with it.
+func (d *Database) deleteRow(ctx context.Context, t *store.Table, row store.Record, w store.Where, going deleting) error {
+	id := row[store.ID]
+	if !going.begin(t, id) {
 		return nil
 	}
-	deleting[key] = false
 	return d.aroundDelete(ctx, t, row, func(ctx context.Context) error {
-		for _, f := range d.hooks[t.Name].followers {
-			if err := d.letFollow(ctx, f, row, deleting); err != nil {
-				return fmt.Errorf("%s: %w", f.table.Name, err)
+		for _, dep := range d.hooks[t.Name].dependents {
+			if err := d.cascade(ctx, dep, row, going); err != nil {
+				return fmt.Errorf("%s: %w", dep.table.Name, err)
 			}
 		}
-		_, err := d.store.Take(ctx, t, store.And(store.Eq(store.ID, row[store.ID]), w))
-		if deleting[key] && errors.Is(err, store.ErrNotFound) {
+		_, err := call(ctx, d, func(ctx context.Context) (store.Record, error) {
+			return d.store.Take(ctx, t, store.And(store.Eq(store.ID, id), w))
+		})
+		if going[t][id] && errors.Is(err, store.ErrNotFound) {
 			return nil // it went along with one that refers to it
 		}
-		return err
+		return changedMeanwhile(err)
 	})
 }
 
-// letFollow does to the rows that refer to one that is being deleted what the
+// cascade does to the rows that refer to one that is being deleted what the
 // database would do, with their hooks.
-func (d *Database) letFollow(ctx context.Context, f follower, row store.Record, deleting map[rowKey]bool) error {
-	v := row[f.field.References.Field]
+func (d *Database) cascade(ctx context.Context, dep dependent, row store.Record, going deleting) error {
+	v := row[dep.field.References.Field]
 	if v == nil {
 		return nil
 	}
-	refers := store.Eq(f.field.Name, v)
-	if f.field.References.OnDelete == store.Cascade {
-		_, err := d.deleteRows(ctx, f.table, refers, deleting)
+	refers := store.Eq(dep.field.Name, v)
+	if dep.field.References.OnDelete == store.Cascade {
+		_, err := d.deleteRows(ctx, dep.table, refers, going)
 		return err
 	}
-	_, err := d.updateHooked(ctx, f.table, refers, store.Record{f.field.Name: nil})
+	_, err := d.updateRows(ctx, dep.table, refers, store.Record{dep.field.Name: nil})
 	return err
 }
 
@@ -404,12 +493,16 @@ func (d *Database) eachRow(ctx context.Context, t *store.Table, w store.Where, f
 		return fmt.Errorf("%w: a write without a condition", store.ErrInvalid)
 	}
 	page := store.Query{Where: w, Sort: []store.Sort{{Field: store.ID}}, Limit: pageRows}
+	// However many rows there are, no single step takes long.
+	progress := d.queueOf(ctx).progress
 	for {
-		rows, err := d.store.FindMany(ctx, t, page)
+		progress()
+		rows, err := call(ctx, d, func(ctx context.Context) ([]store.Record, error) { return d.store.FindMany(ctx, t, page) })
 		if err != nil {
 			return err
 		}
 		for _, row := range rows {
+			progress()
 			if err := fn(row); err != nil {
 				return err
 			}
@@ -421,19 +514,10 @@ func (d *Database) eachRow(ctx context.Context, t *store.Table, w store.Where, f
 	}
 }
 
-// oneRow calls fn with a row that matches, and with another one as long as the
-// row has been taken by somebody else when fn comes to write it.
-func (d *Database) oneRow(ctx context.Context, t *store.Table, w store.Where, fn func(store.Record) error) error {
+// oneRow returns a row that matches.
+func (d *Database) oneRow(ctx context.Context, t *store.Table, w store.Where) (store.Record, error) {
 	if w.IsZero() {
-		return fmt.Errorf("%w: a write without a condition", store.ErrInvalid)
+		return nil, fmt.Errorf("%w: a write without a condition", store.ErrInvalid)
 	}
-	for {
-		row, err := d.store.FindOne(ctx, t, store.Query{Where: w})
-		if err != nil {
-			return err
-		}
-		if err := fn(row); !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-	}
+	return call(ctx, d, func(ctx context.Context) (store.Record, error) { return d.store.FindOne(ctx, t, store.Query{Where: w}) })
 }

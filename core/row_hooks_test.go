@@ -629,3 +629,12 @@ func TestHooksThatCannotRunAreReported(t *testing.T) {
 		}
 	}
 }
+
+func containsAll(s string, parts ...string) bool {
+	for _, part := range parts {
+		if !strings.Contains(s, part) {
+			return false
+		}
+	}
+	return true
+}

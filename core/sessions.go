@@ -27,9 +27,9 @@ type sessionHome interface {
 	// find returns the session with the token hash and its user, or
 	// store.ErrNotFound. It is one round trip.
 	find(ctx context.Context, hash string) (session, user store.Record, err error)
-	// extend writes a new expiry to a session that is still there and reports
-	// whether it was. It never brings a session back.
-	extend(ctx context.Context, session, user store.Record, expiresAt, now time.Time) (bool, error)
+	// extend writes a new expiry to a session that is still there and returns it
+	// as it is then; nil when it is gone. It never brings a session back.
+	extend(ctx context.Context, session, user store.Record, expiresAt, now time.Time) (store.Record, error)
 	// end removes a session of the user.
 	end(ctx context.Context, userID, hash string) error
 	// endAll removes all sessions of the user but the one with the hash, which
@@ -37,8 +37,6 @@ type sessionHome interface {
 	endAll(ctx context.Context, userID, exceptHash string) error
 	// list returns a user's sessions, expired ones perhaps among them.
 	list(ctx context.Context, userID string) ([]store.Record, error)
-	// userChanged brings copies of a user's row up to date.
-	userChanged(ctx context.Context, user store.Record) error
 }
 
 // Sessions issues, checks and ends sessions. It is safe for concurrent use.
@@ -75,14 +73,16 @@ func (s *Sessions) Issue(ctx context.Context, r *Request, user *User, remember b
 	case err != nil:
 		return nil, fmt.Errorf("create session: %w", err)
 	case row.String("token") != hash || row.String("userId") != user.ID:
-		return nil, fmt.Errorf("create session: a hook changed whose session it is")
+		// Nobody has been given its token; nor must it be seen in a list.
+		return nil, errors.Join(errors.New("create session: a hook changed whose session it is"),
+			s.home.end(ctx, row.String("userId"), row.String("token")))
 	}
 	session := sessionFrom(table, row)
 	session.Token = token
 	id := &Identity{User: user, Session: session}
 	// The browser learns of the session when there is one.
 	return id, a.db.AfterCommit(ctx, func(context.Context) error {
-		a.cookies.setSession(r.out, token, remember, life)
+		a.cookies.setSession(r.out, token, remember, session.ExpiresAt.Sub(now))
 		if remember && readCookie(r.header, a.cookies.dontRemember) != "" {
 			// The mark of an earlier sign-in would keep this one from being extended.
 			a.cookies.clear(r.out, a.cookies.dontRemember)
@@ -140,16 +140,27 @@ func (s *Sessions) check(ctx context.Context, r *Request) (*Identity, error) {
 	}
 	remember := s.remembered(r, row)
 	if remember && !r.disablesRefresh() && s.dueForRefresh(row, now) {
-		if alive := s.refresh(ctx, r, row, userRow, token, now); !alive {
+		r.building.Store(s.identity(row, userRow, token)) // for hooks that ask who it is
+		row, err = s.refresh(ctx, r, row, userRow, token, now)
+		if err != nil {
+			return nil, fmt.Errorf("extend session: %w", err)
+		}
+		if row == nil {
 			a.cookies.clearSession(r.out)
 			return nil, nil
 		}
 	} else if oldSecret {
 		a.cookies.setSession(r.out, token, remember, row.Time("expiresAt").Sub(now))
 	}
-	session := sessionFrom(a.db.schema.Table(TableSession), row)
+	return s.identity(row, userRow, token), nil
+}
+
+// identity is the caller's own session, with its token, and the user.
+func (s *Sessions) identity(row, userRow store.Record, token string) *Identity {
+	schema := s.auth.db.schema
+	session := sessionFrom(schema.Table(TableSession), row)
 	session.Token = token
-	return &Identity{User: userFrom(a.db.schema.Table(TableUser), userRow), Session: session}, nil
+	return &Identity{User: userFrom(schema.Table(TableUser), userRow), Session: session}
 }
 
 // remembered reports whether the session may be extended: neither the browser
@@ -170,24 +181,28 @@ func (s *Sessions) dueForRefresh(row store.Record, now time.Time) bool {
 	return !due.After(now)
 }
 
-// refresh extends the session and reports whether it is still there. A storage
-// that can be read and not written extends nothing and signs nobody out.
-func (s *Sessions) refresh(ctx context.Context, r *Request, row, userRow store.Record, token string, now time.Time) (alive bool) {
-	life := s.auth.cfg.Session.ExpiresIn
-	expiresAt := now.Add(life)
-	alive, err := s.home.extend(ctx, row, userRow, expiresAt, now)
-	if errors.Is(err, ErrAborted) {
-		return false // a hook wants it to end
-	}
-	if err != nil {
+// refresh extends the session and returns it; nil when it is gone, or a hook
+// has aborted the extension, which ends it. A storage that can be read and not
+// written extends nothing and signs nobody out.
+func (s *Sessions) refresh(ctx context.Context, r *Request, row, userRow store.Record, token string, now time.Time) (store.Record, error) {
+	extended, err := s.home.extend(ctx, row, userRow, now.Add(s.auth.cfg.Session.ExpiresIn), now)
+	var refusal *Error
+	switch {
+	case errors.Is(err, ErrAborted):
+		if err := s.home.end(ctx, row.String("userId"), row.String("token")); err != nil {
+			return nil, err
+		}
+		return nil, nil
+	case errors.As(err, &refusal):
+		return nil, refusal
+	case err != nil:
 		s.auth.log.WarnContext(ctx, "session was not extended", slog.Any("error", err))
-		return true
+		return row, nil
+	case extended == nil:
+		return nil, nil
 	}
-	if alive {
-		row["expiresAt"], row["updatedAt"] = expiresAt, now
-		s.auth.cookies.setSession(r.out, token, true, life)
-	}
-	return alive
+	s.auth.cookies.setSession(r.out, token, true, extended.Time("expiresAt").Sub(now))
+	return extended, nil
 }
 
 // List returns the user's live sessions, the one that expires first in front.

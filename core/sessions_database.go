@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/ostiary/ostiary/store"
@@ -27,18 +28,20 @@ func (h *databaseSessions) find(ctx context.Context, hash string) (session, user
 }
 
 // extend moves the expiry only from the value that was read, which may be finer
-// in the database: of many concurrent callers one writes. The others find out whether the session was
-// extended or ended meanwhile.
-func (h *databaseSessions) extend(ctx context.Context, session, _ store.Record, expiresAt, now time.Time) (bool, error) {
+// in the database: of many concurrent callers one writes. The others find out
+// whether the session was extended or ended meanwhile.
+func (h *databaseSessions) extend(ctx context.Context, session, _ store.Record, expiresAt, now time.Time) (store.Record, error) {
 	id := store.Eq(store.ID, session[store.ID])
-	n, err := h.db.Update(ctx, TableSession,
-		store.And(id, store.Gte("expiresAt", session["expiresAt"]), store.Lt("expiresAt", session.Time("expiresAt").Add(store.Precision))),
-		store.Record{"expiresAt": expiresAt, "updatedAt": now})
-	if err != nil || n > 0 {
-		return n > 0, err
+	unchanged := store.And(id, store.Gte("expiresAt", session["expiresAt"]), store.Lt("expiresAt", session.Time("expiresAt").Add(store.Precision)))
+	row, err := h.db.Add(ctx, TableSession, unchanged, nil, store.Record{"expiresAt": expiresAt, "updatedAt": now})
+	if !errors.Is(err, store.ErrNotFound) {
+		return row, err
 	}
-	n, err = h.db.Count(ctx, TableSession, store.And(id, store.Gt("expiresAt", now)))
-	return n > 0, err
+	row, err = h.db.FindOne(ctx, TableSession, store.Query{Where: store.And(id, store.Gt("expiresAt", now))})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return row, err
 }
 
 func (h *databaseSessions) end(ctx context.Context, userID, hash string) error {
@@ -58,5 +61,3 @@ func (h *databaseSessions) endAll(ctx context.Context, userID, exceptHash string
 func (h *databaseSessions) list(ctx context.Context, userID string) ([]store.Record, error) {
 	return h.db.FindMany(ctx, TableSession, store.Query{Where: store.Eq("userId", userID), Limit: store.NoLimit})
 }
-
-func (h *databaseSessions) userChanged(context.Context, store.Record) error { return nil }

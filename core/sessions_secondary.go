@@ -71,13 +71,29 @@ func (h *secondarySessions) create(ctx context.Context, session, user store.Reco
 			return nil, fmt.Errorf("make an id: %w", err)
 		}
 	}
-	return h.db.aroundCreate(ctx, h.table(), row, func(ctx context.Context, row store.Record) (store.Record, error) {
-		row, err := h.table().Canonical(row)
-		if err != nil {
-			return nil, err
-		}
-		return row, h.insert(ctx, row, user)
+	err = h.transaction(ctx, h.db.hooksCreate(h.table()), func(ctx context.Context) error {
+		row, err = h.db.aroundCreate(ctx, h.table(), row.Clone(), func(ctx context.Context, row store.Record) (store.Record, error) {
+			row, err := h.table().Canonical(row)
+			if err != nil {
+				return nil, err
+			}
+			return row, h.insert(ctx, row, user)
+		})
+		return err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return row, nil
+}
+
+// transaction runs fn in a transaction of the database where there are hooks,
+// which write there.
+func (h *secondarySessions) transaction(ctx context.Context, hooked bool, fn func(context.Context) error) error {
+	if !hooked {
+		return fn(ctx)
+	}
+	return h.db.Tx(ctx, fn)
 }
 
 // insert writes the session before it enters it into the user's set: one that
@@ -120,25 +136,35 @@ func (h *secondarySessions) find(ctx context.Context, hash string) (session, use
 	return session, user, nil
 }
 
-func (h *secondarySessions) extend(ctx context.Context, session, user store.Record, expiresAt, now time.Time) (alive bool, err error) {
+func (h *secondarySessions) extend(ctx context.Context, session, user store.Record, expiresAt, now time.Time) (extended store.Record, err error) {
 	set := store.Record{"expiresAt": expiresAt, "updatedAt": now}
-	_, err = h.db.aroundUpdate(ctx, h.table(), session, set, func(ctx context.Context, set store.Record) (store.Record, error) {
-		set, err := h.table().Canonical(set)
-		if err != nil {
-			return nil, err
-		}
-		extended := session.Clone()
-		maps.Copy(extended, set)
-		if alive, err = h.prolong(ctx, extended, user); err == nil && !alive {
-			err = store.ErrNotFound
-		}
-		return extended, err
+	err = h.transaction(ctx, h.db.hooksUpdate(h.table()), func(ctx context.Context) error {
+		extended, err = h.db.aroundUpdate(ctx, h.table(), session, set, func(ctx context.Context, set store.Record) (store.Record, error) {
+			set, err := h.table().Canonical(set)
+			if err != nil {
+				return nil, err
+			}
+			extended := session.Clone()
+			maps.Copy(extended, set)
+			alive, err := h.prolong(ctx, extended, user)
+			if err == nil && !alive {
+				err = errSessionGone
+			}
+			return extended, err
+		})
+		return err
 	})
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
+	if errors.Is(err, errSessionGone) {
+		return nil, nil
 	}
-	return alive, err
+	if err != nil {
+		return nil, err
+	}
+	return extended, nil
 }
+
+// errSessionGone is of a session that ended before it could be extended.
+var errSessionGone = errors.New("the session is gone")
 
 // prolong moves the session's end in the user's set first, so that one that
 // lives is never missing there.
@@ -210,18 +236,25 @@ func (h *secondarySessions) end(ctx context.Context, userID, hash string) error 
 // withHooks runs the hooks for the deletion of sessions around it, where there
 // are any.
 func (h *secondarySessions) withHooks(ctx context.Context, hashes []string, remove func(context.Context) error) error {
-	if !h.db.hooksDelete(h.table()) || len(hashes) == 0 {
+	return h.transaction(ctx, h.db.hooksDelete(h.table()), func(ctx context.Context) error {
+		if !h.db.hooksDelete(h.table()) {
+			return remove(ctx)
+		}
+		for _, hash := range hashes {
+			session, _, err := h.find(ctx, hash)
+			if errors.Is(err, store.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			h.db.queueOf(ctx).progress()
+			// What is removed is removed at the end, all together.
+			if err := h.db.aroundDelete(ctx, h.table(), session, func(context.Context) error { return nil }); err != nil {
+				return err
+			}
+		}
 		return remove(ctx)
-	}
-	session, _, err := h.find(ctx, hashes[0])
-	if errors.Is(err, store.ErrNotFound) {
-		return h.withHooks(ctx, hashes[1:], remove)
-	}
-	if err != nil {
-		return err
-	}
-	return h.db.aroundDelete(ctx, h.table(), session, func(ctx context.Context) error {
-		return h.withHooks(ctx, hashes[1:], remove)
 	})
 }
 
@@ -282,6 +315,17 @@ func (h *secondarySessions) list(ctx context.Context, userID string) ([]store.Re
 	return rows, nil
 }
 
+// followUsers is what keeps the copies of users true, whichever way users
+// change and go.
+func (h *secondarySessions) followUsers() DatabaseHook {
+	return DatabaseHook{
+		Table:   TableUser,
+		updated: h.userChanged,
+		deleted: func(ctx context.Context, user store.Record) error { return h.endAll(ctx, user.String(store.ID), "") },
+	}
+}
+
+// userChanged brings copies of a user's row up to date.
 func (h *secondarySessions) userChanged(ctx context.Context, user store.Record) error {
 	return h.db.AfterCommit(ctx, func(ctx context.Context) error {
 		hashes, err := h.kv.members(ctx, userSessionsKey(user.String(store.ID)))

@@ -68,13 +68,20 @@ func doSignUpEmail(ctx context.Context, r *Request, in SignUpEmailInput) (*SignU
 	if err != nil {
 		return nil, err
 	}
-	if taken {
-		return a.pretendSignUp(ctx, in, fields)
+	n := NewUser{Name: in.Name, Email: in.Email, Image: in.Image, Fields: fields}
+	var user *User
+	if !taken {
+		user, err = a.createWithPassword(ctx, n, hash)
+		taken = emailTaken(err)
 	}
-	user, err := a.createWithPassword(ctx, NewUser{Name: in.Name, Email: in.Email, Image: in.Image, Fields: fields}, hash)
+	if taken && !signsIn {
+		user, err = a.pretendToCreate(ctx, n, hash)
+	}
 	switch {
-	case errors.Is(err, store.ErrDuplicate):
-		return a.refuseDuplicate(ctx, err, in, fields, signsIn)
+	case emailTaken(err):
+		return nil, ErrUserExists
+	case errors.Is(err, store.ErrDuplicate), errors.Is(err, store.ErrReference):
+		return nil, ErrCreateUser.Because(err)
 	case errors.Is(err, ErrAborted):
 		return nil, ErrCreateUser.withStatus(http.StatusBadRequest).Because(err)
 	case err != nil:
@@ -103,64 +110,106 @@ func (a *Auth) createWithPassword(ctx context.Context, n NewUser, hash string) (
 	return user, err
 }
 
-// refuseDuplicate answers a sign-up that lost against another at the last
-// moment. A duplicate in any other field than the e-mail is told as what it
-// is.
-func (a *Auth) refuseDuplicate(ctx context.Context, err error, in SignUpEmailInput, fields map[string]any, signsIn bool) (*SignUpEmailOutput, error) {
+// emailTaken reports whether a user could not be made because somebody has
+// the e-mail.
+func emailTaken(err error) bool {
 	var dup *store.DuplicateError
-	if errors.As(err, &dup) && len(dup.Fields) > 0 && dup.Fields[0] != "email" {
-		return nil, ErrCreateUser.Because(err)
-	}
-	if signsIn {
-		return nil, ErrUserExists
-	}
-	return a.pretendSignUp(ctx, in, fields)
+	return errors.As(err, &dup) && dup.Table == TableUser && (len(dup.Fields) == 0 || dup.Fields[0] == "email")
 }
 
-// pretendSignUp answers as if the user had been made, so that nobody learns
-// who has an account here.
-func (a *Auth) pretendSignUp(ctx context.Context, in SignUpEmailInput, given map[string]any) (*SignUpEmailOutput, error) {
-	t := a.Users().table()
-	fields, err := missingDefaults(t, given)
+// pretendToCreate does what a sign-up does for an address that is not taken, and
+// takes it back, so that nobody learns from the answer or its time who has an
+// account here: the same hooks, the same constraints, the same statements, with
+// another address in the row.
+func (a *Auth) pretendToCreate(ctx context.Context, n NewUser, hash string) (*User, error) {
+	users, accounts := a.Users().table(), a.db.schema.Table(TableAccount)
+	r, err := a.db.complete(users, n.record(a.now()))
 	if err != nil {
 		return nil, err
 	}
-	now := store.CanonicalTime(a.now())
-	user := &User{
-		Name: in.Name, Email: normalEmail(in.Email), Image: in.Image,
-		CreatedAt: now, UpdatedAt: now, Fields: fields, table: t,
+	if a.db.queueOf(ctx) != nil {
+		// Nothing can be taken back of a transaction that others are part of.
+		return a.inventUser(users, r)
 	}
-	if user.ID, err = a.unusedID(ctx, user); err != nil {
-		return nil, err
-	}
-	return &SignUpEmailOutput{User: user}, nil
-}
-
-// unusedID is an id such as the user would get. Where the database makes the
-// ids it makes this one too, for a row that is deleted before anybody sees it:
-// nobody could invent one that looks no different.
-func (a *Auth) unusedID(ctx context.Context, user *User) (id string, err error) {
-	t := a.Users().table()
-	if !a.db.schema.IDs().ByDatabase() {
-		return a.db.newID(t)
-	}
-	r := user.record()
-	delete(r, store.ID)
-	for _, f := range t.Fields {
-		if f.Unique && f.Type == store.String && f.Name != store.ID {
-			if r[f.Name], err = random.Text(a.cfg.Rand, tokenLength); err != nil {
-				return "", err
-			}
-		}
-	}
-	// Past the hooks, which are for rows that stay.
+	var row store.Record
 	err = a.db.Tx(ctx, func(ctx context.Context) error {
-		row, err := a.db.store.Create(ctx, t, r)
+		var err error
+		if row, err = a.db.aroundCreate(ctx, users, r.Clone(), a.insertUnderOtherEmail); err != nil {
+			return err
+		}
+		account, err := a.db.complete(accounts, credentialRecord(row.String(store.ID), hash, a.now()))
 		if err != nil {
 			return err
 		}
-		id = row.String(store.ID)
-		_, err = a.db.store.Delete(ctx, t, store.Eq(store.ID, id))
+		_, err = a.db.aroundCreate(ctx, accounts, account, func(ctx context.Context, r store.Record) (store.Record, error) {
+			return a.db.store.Create(ctx, accounts, r)
+		})
+		if err != nil {
+			return err
+		}
+		return errPretended
+	})
+	if !errors.Is(err, errPretended) {
+		return nil, err
+	}
+	if a.db.schema.IDs().Kind() == store.SerialID {
+		if row[store.ID], err = a.spendID(ctx, row); err != nil {
+			return nil, err
+		}
+	}
+	return userFrom(users, row), nil
+}
+
+func (a *Auth) inventUser(t *store.Table, r store.Record) (*User, error) {
+	for _, f := range t.Fields {
+		if _, ok := r[f.Name]; !ok {
+			r[f.Name] = nil
+		}
+	}
+	var err error
+	if r[store.ID] == nil {
+		if r[store.ID], err = a.db.newID(t); err != nil {
+			return nil, err
+		}
+	}
+	if r, err = t.Canonical(r); err != nil {
+		return nil, err
+	}
+	return userFrom(t, r), nil
+}
+
+var errPretended = errors.New("only pretended")
+
+// insertUnderOtherEmail inserts a row that keeps nobody's address.
+func (a *Auth) insertUnderOtherEmail(ctx context.Context, r store.Record) (store.Record, error) {
+	other, err := random.Text(a.cfg.Rand, tokenLength)
+	if err != nil {
+		return nil, err
+	}
+	email := r["email"]
+	r = r.Clone()
+	r["email"] = other + "@invalid"
+	row, err := a.db.store.Create(ctx, a.Users().table(), r)
+	if err != nil {
+		return nil, err
+	}
+	row["email"] = email
+	return row, nil
+}
+
+// spendID is a number that the database has counted and gives to nobody else.
+// Where it counts inside of transactions, as SQLite does, a roll-back would give
+// it to the next one.
+func (a *Auth) spendID(ctx context.Context, row store.Record) (id string, err error) {
+	r := row.Clone()
+	delete(r, store.ID)
+	err = a.db.Tx(ctx, func(ctx context.Context) error {
+		made, err := a.insertUnderOtherEmail(ctx, r)
+		if err != nil {
+			return err
+		}
+		id = made.String(store.ID)
+		_, err = a.db.store.Delete(ctx, a.Users().table(), store.Eq(store.ID, id))
 		return err
 	})
 	return id, err

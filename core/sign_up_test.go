@@ -1,6 +1,10 @@
 package core_test
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 	"sync"
@@ -187,4 +191,87 @@ func TestSignUpCanBeSwitchedOff(t *testing.T) {
 		Post("/api/auth/sign-up/email", body).WantCode(400, "EMAIL_PASSWORD_SIGN_UP_DISABLED")
 	newApp(t, func(c *core.Config) { c.DisabledPaths = []string{"/sign-up/email"} }).browser(t).
 		Post("/api/auth/sign-up/email?x=1", body).Want(404)
+}
+
+// Whether an address is taken must not show in anything that a sign-up answers.
+func TestMaskedSignUpsAnswerAlikeWhateverHooksAndFieldsDo(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*core.Config)
+		body   m
+	}{
+		"a hook that changes the user": {func(c *core.Config) {
+			c.DatabaseHooks = []core.DatabaseHook{beforeCreate(core.TableUser, func(_ context.Context, row store.Record) error {
+				row["tier"] = "trial"
+				return nil
+			})}
+		}, m{}},
+		"a hook that aborts": {func(c *core.Config) {
+			c.DatabaseHooks = []core.DatabaseHook{beforeCreate(core.TableAccount, func(context.Context, store.Record) error { return core.ErrAborted })}
+		}, m{}},
+		"a hook that answers": {func(c *core.Config) {
+			c.DatabaseHooks = []core.DatabaseHook{beforeCreate(core.TableUser, func(context.Context, store.Record) error { return core.ErrSignUpDisabled })}
+		}, m{}},
+		"a value that somebody has":  {func(*core.Config) {}, m{"handle": "taken"}},
+		"a number that somebody has": {func(*core.Config) {}, m{"number": 7}},
+		"a reference to nothing":     {func(*core.Config) {}, m{"sponsorId": "999999"}},
+		"a reference that is no id":  {func(*core.Config) {}, m{"sponsorId": "x y"}},
+		"nothing special":            {func(*core.Config) {}, m{}},
+	} {
+		for policy, ids := range map[string]store.IDs{"random": store.RandomIDs(), "serial": store.SerialIDs(), "uuid": store.UUIDv4()} {
+			t.Run(name+"/"+policy, func(t *testing.T) {
+				t.Parallel()
+				var hooked bool
+				a := newApp(t, func(cfg *core.Config) {
+					cfg.IDs = ids
+					cfg.EmailPassword.DisableAutoSignIn = true
+					cfg.UserFields = []*store.Field{
+						{Name: "tier", Type: store.String, Default: "free", Returned: true},
+						{Name: "handle", Type: store.String, Unique: true, Input: true, Returned: true},
+						{Name: "number", Type: store.Int, Unique: true, Input: true, Returned: true},
+						{Name: "sponsorId", Type: store.String, Unique: true, Input: true, Returned: true, References: &store.Reference{Table: "user", OnDelete: store.SetNull}},
+					}
+					c.change(cfg)
+					// The one who is there came before the hook.
+					for i, h := range cfg.DatabaseHooks {
+						then := h.BeforeCreate
+						cfg.DatabaseHooks[i].BeforeCreate = func(ctx context.Context, row store.Record) error {
+							if !hooked {
+								return nil
+							}
+							return then(ctx, row)
+						}
+					}
+				})
+				if _, err := a.SignUpEmail(t.Context(), core.SignUpEmailInput{
+					Name: "Al", Email: "taken@b.com", Password: "password789", Fields: m{"handle": "taken", "number": 7.0},
+				}); err != nil {
+					t.Fatal(err)
+				}
+				hooked = true
+				signUp := func(email string) (int, string) {
+					body := m{"name": "Bo", "email": email, "password": "password789"}
+					maps.Copy(body, c.body)
+					res := a.browser(t).Post("/api/auth/sign-up/email", body)
+					var answer map[string]any
+					if err := json.Unmarshal([]byte(res.Body), &answer); err != nil {
+						t.Fatal(err)
+					}
+					if user, ok := answer["user"].(map[string]any); ok {
+						delete(user, "id")
+						delete(user, "email")
+					}
+					return res.Status, fmt.Sprint(answer)
+				}
+				takenStatus, takenAnswer := signUp("taken@b.com")
+				freeStatus, freeAnswer := signUp("free@b.com")
+				if takenStatus != freeStatus || takenAnswer != freeAnswer {
+					t.Errorf("taken: %d %s\nfree:  %d %s", takenStatus, takenAnswer, freeStatus, freeAnswer)
+				}
+				if freeStatus >= 500 {
+					t.Errorf("answered %d", freeStatus)
+				}
+			})
+		}
+	}
 }

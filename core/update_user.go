@@ -57,7 +57,7 @@ func doUpdateUser(ctx context.Context, r *Request, in UpdateUserInput) (Status, 
 	switch {
 	case errors.Is(err, store.ErrNotFound): // deleted since
 		return Status{}, ErrUnauthorized
-	case errors.Is(err, store.ErrDuplicate), errors.Is(err, ErrAborted):
+	case errors.Is(err, store.ErrDuplicate), errors.Is(err, store.ErrReference), errors.Is(err, ErrAborted):
 		return Status{}, ErrUpdateUser.Because(err)
 	case err != nil:
 		return Status{}, err

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/ostiary/ostiary/store"
@@ -15,7 +17,7 @@ import (
 // Upkeep configures the background job that deletes expired sessions and
 // one-time values from the store. Any number of instances may run it together.
 type Upkeep struct {
-	// Disabled leaves it to calls of [Auth.Purge], or to the command
+	// Disabled leaves it to calls of [Auth.Prune], or to the command
 	// "sessions prune".
 	Disabled bool
 	// Interval is the time between two runs; the first comes at a random moment
@@ -23,23 +25,24 @@ type Upkeep struct {
 	Interval time.Duration
 }
 
-// Purged counts what [Auth.Purge] has deleted.
-type Purged struct {
+// Pruned counts what [Auth.Prune] has deleted.
+type Pruned struct {
 	Sessions      int64
 	Verifications int64
 }
 
-// purgeBatch is how many rows are deleted at once: few enough that nobody
+// pruneBatch is how many rows are deleted at once: few enough that nobody
 // waits for them.
-const purgeBatch = 500
+const pruneBatch = 500
 
-// Purge deletes sessions and one-time values that have expired, in small
-// batches, oldest first; database hooks run for each row. progress, which may be
+// Prune deletes sessions and one-time values that have expired, in small
+// batches, oldest first. Database hooks run for each row; a row that they refuse
+// is left, and the error in the end says how many were. progress, which may be
 // nil, is called after every batch with what has been deleted so far. It returns
-// when nothing expired is left, ctx ends, or the store fails, with what has been
-// deleted until then.
-func (a *Auth) Purge(ctx context.Context, progress func(Purged)) (Purged, error) {
-	return a.purge(ctx, func(p Purged) error {
+// when nothing else that has expired is left, ctx ends, or the store fails, with
+// what has been deleted until then.
+func (a *Auth) Prune(ctx context.Context, progress func(Pruned)) (Pruned, error) {
+	return a.prune(ctx, func(p Pruned) error {
 		if progress != nil {
 			progress(p)
 		}
@@ -47,52 +50,91 @@ func (a *Auth) Purge(ctx context.Context, progress func(Purged)) (Purged, error)
 	})
 }
 
-func (a *Auth) purge(ctx context.Context, next func(Purged) error) (Purged, error) {
-	var done Purged
-	before := store.CanonicalTime(a.now())
+func (a *Auth) prune(ctx context.Context, next func(Pruned) error) (done Pruned, err error) {
+	var refused error
 	for _, part := range []struct {
 		table string
 		count *int64
 	}{{TableSession, &done.Sessions}, {TableVerification, &done.Verifications}} {
-		for {
-			n, err := a.purgeBatch(ctx, part.table, before)
-			if err != nil {
-				return done, fmt.Errorf("purge: %w", err)
-			}
-			if n == 0 {
-				break
-			}
+		left, err := a.pruneTable(ctx, part.table, func(n int64) error {
 			*part.count += n
-			if err := next(done); err != nil {
-				return done, fmt.Errorf("purge: %w", err)
-			}
+			return next(done)
+		})
+		if err != nil {
+			return done, fmt.Errorf("prune: %w", err)
 		}
+		refused = errors.Join(refused, left)
 	}
-	return done, nil
+	return done, refused
 }
 
-// purgeBatch deletes some rows that expired before the time, and returns how
-// many; none, too, when another instance was quicker with the same ones: it goes
-// on with the rest then. The rows are read first, along the index of the expiry,
-// so that the delete holds no more of them than it must.
-func (a *Auth) purgeBatch(ctx context.Context, table string, before time.Time) (n int64, err error) {
-	expired := store.Lt("expiresAt", before)
-	rows, err := a.db.FindMany(ctx, table, store.Query{
-		Where: expired, Sort: []store.Sort{{Field: "expiresAt"}}, Limit: purgeBatch, Select: []string{store.ID},
-	})
-	if err != nil || len(rows) == 0 {
-		return 0, err
+// maxRefused is how many rows hooks may refuse before the others of their table
+// are left for another time.
+const maxRefused = 1000
+
+// pruneTable deletes what has expired in a table. refused says what hooks kept.
+func (a *Auth) pruneTable(ctx context.Context, table string, next func(n int64) error) (refused, err error) {
+	expired := store.Lt("expiresAt", store.CanonicalTime(a.now()))
+	var kept []string
+	for {
+		// Read first, along the index of the expiry, so that the delete holds no
+		// more rows than it must. Two instances may read the same ones, and delete
+		// them once.
+		where := expired
+		if len(kept) > 0 {
+			where = store.And(expired, store.NotIn(store.ID, kept...))
+		}
+		rows, err := a.db.FindMany(ctx, table, store.Query{
+			Where: where, Sort: []store.Sort{{Field: "expiresAt"}}, Limit: pruneBatch, Select: []string{store.ID},
+		})
+		if err != nil {
+			return refused, err
+		}
+		if len(rows) == 0 || len(kept) > maxRefused {
+			return refused, nil
+		}
+		ids := make([]string, len(rows))
+		for i, row := range rows {
+			ids[i] = row.String(store.ID)
+		}
+		n, refusals, err := a.pruneRows(ctx, table, ids, expired)
+		if err != nil {
+			return refused, err
+		}
+		if len(refusals) > 0 {
+			kept = append(kept, slices.Sorted(maps.Keys(refusals))...)
+			refused = fmt.Errorf("prune: hooks refused %d rows of %s, such as %q: %w", len(kept), table, kept[0], refusals[kept[len(kept)-1]])
+		}
+		if err := next(n); err != nil {
+			return refused, err
+		}
 	}
-	ids := make([]string, len(rows))
-	for i, row := range rows {
-		ids[i] = row.String(store.ID)
+}
+
+// pruneRows deletes the rows if they are still expired: together, or one by one
+// where hooks may refuse some.
+func (a *Auth) pruneRows(ctx context.Context, table string, ids []string, expired store.Where) (n int64, refused map[string]error, err error) {
+	if !a.db.hooksDelete(a.db.schema.Table(table)) {
+		// A transaction is tried again where it meets that of another instance.
+		err = a.db.Tx(ctx, func(ctx context.Context) error {
+			n, err = a.db.Delete(ctx, table, store.And(store.In(store.ID, ids...), expired))
+			return err
+		})
+		return n, nil, err
 	}
-	// A transaction is tried again where it meets that of another instance.
-	err = a.db.Tx(ctx, func(ctx context.Context) error {
-		n, err = a.db.Delete(ctx, table, store.And(store.In(store.ID, ids...), expired))
-		return err
-	})
-	return n, err
+	refused = map[string]error{}
+	for _, id := range ids {
+		deleted, err := a.db.Delete(ctx, table, store.And(store.Eq(store.ID, id), expired))
+		switch {
+		case err == nil:
+			n += deleted
+		case ctx.Err() != nil, errors.Is(err, store.ErrUnavailable):
+			return n, refused, err
+		default:
+			refused[id] = err
+		}
+	}
+	return n, refused, nil
 }
 
 // upkeep is the background job.
@@ -101,8 +143,8 @@ type upkeep struct {
 	done   chan struct{}
 }
 
-// purgePause leaves the database to others between two batches.
-const purgePause = 20 * time.Millisecond
+// prunePause leaves the database to others between two batches.
+const prunePause = 20 * time.Millisecond
 
 func (a *Auth) startUpkeep(interval time.Duration) *upkeep {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -126,15 +168,15 @@ func (a *Auth) keepUp(ctx context.Context) {
 			a.log.ErrorContext(ctx, "panic while deleting expired rows", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 		}
 	}()
-	done, err := a.purge(ctx, func(Purged) error { return pause(ctx, purgePause) })
+	done, err := a.prune(ctx, func(Pruned) error { return pause(ctx, prunePause) })
 	switch {
 	case err != nil && ctx.Err() != nil: // closed
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrConflict):
+	case errors.Is(err, store.ErrUnavailable):
 		a.log.WarnContext(ctx, "expired rows were not deleted; the next run tries again", slog.Any("error", err))
 	case err != nil:
 		a.log.ErrorContext(ctx, "expired rows could not be deleted", slog.Any("error", err))
 	}
-	if done != (Purged{}) {
+	if done != (Pruned{}) {
 		a.log.InfoContext(ctx, "expired rows deleted", slog.Int64("sessions", done.Sessions), slog.Int64("verifications", done.Verifications))
 	}
 }

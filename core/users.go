@@ -3,9 +3,9 @@ package core
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"strings"
+	"time"
 
 	"github.com/ostiary/ostiary/store"
 )
@@ -51,7 +51,15 @@ func (u *User) record() store.Record {
 // [store.ErrDuplicate] when the e-mail is taken, however its letters are
 // written.
 func (u *Users) Create(ctx context.Context, n NewUser) (*User, error) {
-	now := store.CanonicalTime(u.auth.now())
+	row, err := u.auth.db.Create(ctx, TableUser, n.record(u.auth.now()))
+	if err != nil {
+		return nil, err
+	}
+	return userFrom(u.table(), row), nil
+}
+
+func (n NewUser) record(at time.Time) store.Record {
+	now := store.CanonicalTime(at)
 	r := store.Record{
 		"name": n.Name, "email": normalEmail(n.Email), "emailVerified": n.EmailVerified,
 		"createdAt": now, "updatedAt": now,
@@ -60,11 +68,7 @@ func (u *Users) Create(ctx context.Context, n NewUser) (*User, error) {
 		r["image"] = *n.Image
 	}
 	maps.Copy(r, n.Fields)
-	row, err := u.auth.db.Create(ctx, TableUser, r)
-	if err != nil {
-		return nil, err
-	}
-	return userFrom(u.table(), row), nil
+	return r
 }
 
 // ByID returns the user, or an error that wraps [store.ErrNotFound].
@@ -107,9 +111,6 @@ func (u *Users) Update(ctx context.Context, id string, c UserChange) (*User, err
 	if err != nil {
 		return nil, err
 	}
-	if err := u.auth.sessions.home.userChanged(ctx, row); err != nil {
-		return nil, fmt.Errorf("update the user in sessions: %w", err)
-	}
 	return userFrom(u.table(), row), nil
 }
 
@@ -146,12 +147,16 @@ func (c *Accounts) Credential(ctx context.Context, userID string) (*Account, err
 
 // CreateCredential gives the user a password, by its hash.
 func (c *Accounts) CreateCredential(ctx context.Context, userID, passwordHash string) error {
-	now := store.CanonicalTime(c.auth.now())
-	_, err := c.auth.db.Create(ctx, TableAccount, store.Record{
+	_, err := c.auth.db.Create(ctx, TableAccount, credentialRecord(userID, passwordHash, c.auth.now()))
+	return err
+}
+
+func credentialRecord(userID, passwordHash string, at time.Time) store.Record {
+	now := store.CanonicalTime(at)
+	return store.Record{
 		"providerId": ProviderCredential, "accountId": userID, "userId": userID, "password": passwordHash,
 		"createdAt": now, "updatedAt": now,
-	})
-	return err
+	}
 }
 
 // replacePassword writes a new hash over the one that was verified. It reports

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -82,8 +83,8 @@ func IDFunc(generate func(table string) (string, error)) IDs {
 	}
 	return IDs{generate: func(_ io.Reader, table string) (string, error) {
 		id, err := generate(table)
-		if err == nil && id == "" {
-			err = fmt.Errorf("%w: the function for ids returned an empty one for %q", ErrInvalid, table)
+		if err == nil && (id == "" || utf8.RuneCountInString(id) > maxIDLength) {
+			err = fmt.Errorf("%w: the function for ids returned one of %d bytes for %q; 1 to %d characters are what every database takes", ErrInvalid, len(id), table, maxIDLength)
 		}
 		return id, err
 	}}
@@ -128,6 +129,10 @@ func (i IDs) New(source io.Reader, table string) (string, error) {
 	}
 	return random.Text(source, idLength)
 }
+
+// maxIDLength is the most characters of an id that a column of every database
+// holds.
+const maxIDLength = 64
 
 // idLength is how long random ids are: 190 bits.
 const idLength = 32

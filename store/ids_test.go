@@ -157,6 +157,8 @@ func TestAFunctionForIDsIsToldTheTableAndMustNotReturnNothing(t *testing.T) {
 			return "u", nil
 		case "session":
 			return "", nil
+		case "team":
+			return strings.Repeat("x", 65), nil
 		}
 		return "", fmt.Errorf("no id: %w", io.ErrNoProgress)
 	})
@@ -165,6 +167,9 @@ func TestAFunctionForIDsIsToldTheTableAndMustNotReturnNothing(t *testing.T) {
 	}
 	if id, err := own.New(rand.Reader, "session"); !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("an empty id: got %q, %v", id, err)
+	}
+	if id, err := own.New(rand.Reader, "team"); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("an id that is too long: got %q, %v", id, err)
 	}
 	if id, err := own.New(rand.Reader, "device"); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("a failing function: got %q, %v", id, err)

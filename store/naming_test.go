@@ -42,7 +42,7 @@ func TestNamesAreOverridden(t *testing.T) {
 	t.Parallel()
 	n := store.SnakePlural()
 	n.Tables = map[string]string{"user": "accounts_of_people"}
-	n.Columns = map[string]string{"user.createdAt": "born", "createdAt": "ignored", "session.id": "sid"}
+	n.Columns = map[string]string{"user.createdAt": "born", "session.id": "sid"}
 	s := compile(t, n, table("user", text("createdAt"), text("updatedAt")), table("session", text("createdAt")))
 	for _, c := range []struct{ table, field, dbTable, column string }{
 		{"user", "createdAt", "accounts_of_people", "born"},
@@ -128,6 +128,20 @@ func TestNamesThatADatabaseOrAClientKeepsForItselfAreRefused(t *testing.T) {
 	for _, decl := range []store.Table{table("user", text("__proto__")), table("user", text("constructor")), table("user", text("prototype")), table("sqliteThing")} {
 		if _, err := store.NewSchema(store.Naming{}, store.IDs{}, decl); err == nil {
 			t.Errorf("%s with %d fields is accepted", decl.Name, len(decl.Fields))
+		}
+	}
+}
+
+func TestOverridesOfNothingAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, n := range []store.Naming{
+		{Tables: map[string]string{"usr": "people"}},
+		{Columns: map[string]string{"users.createdAt": "born"}},
+		{Columns: map[string]string{"user.created": "born"}},
+		{Columns: map[string]string{"createdAt": "born"}},
+	} {
+		if _, err := store.NewSchema(n, store.IDs{}, table("user", text("createdAt"))); err == nil {
+			t.Errorf("%v %v is accepted", n.Tables, n.Columns)
 		}
 	}
 }

@@ -56,4 +56,8 @@ type TxJoiner interface {
 	// called with the context joins, and nothing lasts until the application
 	// commits.
 	JoinTx(ctx context.Context, tx any) (context.Context, error)
+
+	// InTx tells whether calls with the context run in a transaction, be it one
+	// of [Store.Tx] or one that was joined.
+	InTx(ctx context.Context) bool
 }

@@ -128,7 +128,12 @@ func (t *Table) DBName() string { return t.name }
 
 // DBSchema is the schema, or database, that qualifies the table's name in the
 // database; empty where the connection decides. See [Naming.Schema].
-func (t *Table) DBSchema() string { return t.schema.dbSchema }
+func (t *Table) DBSchema() string {
+	if t.schema == nil {
+		return ""
+	}
+	return t.schema.dbSchema
+}
 
 // Schema is the schema that the table is part of, nil for a declared table
 // that no schema holds yet.
@@ -298,6 +303,19 @@ func (t *Table) add(f *Field) {
 func (s *Schema) name(n Naming) (errs []error) {
 	if n.Schema != "" && !validName.MatchString(n.Schema) {
 		errs = append(errs, fmt.Errorf("naming: %q is no name of a database schema", n.Schema))
+	}
+	// A misspelled override would leave a table or a column under another name
+	// than the one that is there already.
+	for t := range n.Tables {
+		if s.byName[t] == nil {
+			errs = append(errs, fmt.Errorf("naming: Tables names %q, which is no table", t))
+		}
+	}
+	for c := range n.Columns {
+		table, field, _ := strings.Cut(c, ".")
+		if t := s.byName[table]; t == nil || t.fields[field] == nil {
+			errs = append(errs, fmt.Errorf("naming: Columns names %q, which is no field of a table, such as \"user.email\"", c))
+		}
 	}
 	taken := map[string]string{}
 	for _, t := range s.tables {

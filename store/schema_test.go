@@ -124,7 +124,10 @@ func TestReferencesAreResolved(t *testing.T) {
 		{field: refers("Id", store.Reference{Table: "user"}), target: "id", joinsAs: "user"},
 		{field: refers("userHandle", store.Reference{Table: "user", Field: "handle", As: "holder"}), target: "handle", joinsAs: "holder"},
 	} {
-		naming := store.Naming{Columns: map[string]string{"thing.Id": "other_id"}}
+		naming := store.Naming{}
+		if c.field.Name == "Id" {
+			naming.Columns = map[string]string{"thing.Id": "other_id"}
+		}
 		s := compile(t, naming, user, table("thing", c.field))
 		ref := s.Table("thing").Field(c.field.Name).References
 		if ref.Target() != s.Table("user") || ref.Field != c.target || ref.As != c.joinsAs {

@@ -9,13 +9,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/ostiary/ostiary/cli"
 	"github.com/ostiary/ostiary/core"
@@ -64,7 +68,7 @@ func newSettings() *settings {
 }
 
 func (s *settings) program() cli.Program {
-	return cli.Program{Name: "ostiary", About: about, Load: s.load, LoadOffline: s.loadOffline, Flags: s.flags}
+	return cli.Program{Name: "ostiary", About: about, Load: s.load, LoadExisting: s.loadExisting, LoadOffline: s.loadOffline, Flags: s.flags}
 }
 
 func (s *settings) setNaming(style string) error {
@@ -98,10 +102,7 @@ func (s *settings) setIDs(kind string) error {
 }
 
 func (s *settings) load(context.Context) (*core.Auth, error) {
-	url := s.url
-	if url == "" {
-		url = os.Getenv("DATABASE_URL")
-	}
+	url := s.database()
 	if url == "" {
 		return nil, fmt.Errorf("%w: set DATABASE_URL or pass --url, to say where the database is", cli.ErrUsage)
 	}
@@ -112,6 +113,21 @@ func (s *settings) load(context.Context) (*core.Auth, error) {
 	s.opened = opened
 	return s.engine(opened)
 }
+
+// loadExisting makes no file of SQLite: a name that was mistyped would be that of
+// an empty database then.
+func (s *settings) loadExisting(ctx context.Context) (*core.Auth, error) {
+	file, ok := strings.CutPrefix(s.database(), "sqlite:")
+	if ok && file != "" && file != ":memory:" && !strings.ContainsAny(file, "?#") {
+		if _, err := os.Stat(filepath.Clean(file)); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no file %q: `ostiary migrate` makes it, if the name is right", file)
+		}
+	}
+	return s.load(ctx)
+}
+
+// database is the URL of the database, or "".
+func (s *settings) database() string { return cmp.Or(s.url, os.Getenv("DATABASE_URL")) }
 
 func (s *settings) loadOffline(context.Context) (*core.Auth, error) { return s.engine(memory.New()) }
 

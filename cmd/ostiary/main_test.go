@@ -126,10 +126,15 @@ func TestHelpDoesNotShowTheEnvironment(t *testing.T) {
 func TestExitCodes(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, url string) {
+		if file, ok := strings.CutPrefix(url, "sqlite:"); ok {
+			if err := os.WriteFile(file, nil, 0o600); err != nil { // an empty database
+				t.Fatal(err)
+			}
+		}
 		ostiary(t, url, "doctor").check(t, cli.ExitFailed, "1 error")
 		ostiary(t, url, "migrate", "--plan").check(t, cli.ExitPending, "to run.")
 		ostiary(t, url, "migrate").check(t, cli.ExitUsage, "pass --yes")
-		ostiary(t, "", "migrate", "--yes", "--url", url).check(t, cli.ExitOK, "Done: ")
+		ostiary(t, "", "migrate", "--yes", "--url", url).check(t, cli.ExitOK, "Done in ")
 		ostiary(t, url, "migrate", "--plan").check(t, cli.ExitOK, "Nothing to do")
 		ostiary(t, url, "doctor").check(t, cli.ExitOK, "0 errors, 0 warnings.")
 		ostiary(t, url, "sessions", "prune").check(t, cli.ExitOK, "")
@@ -202,6 +207,69 @@ func TestConfigurationByFlags(t *testing.T) {
 		}
 		if fmt.Sprint(s) != want {
 			t.Errorf("%q gives %v, want %s", args, s, want)
+		}
+	}
+}
+
+func TestOnlyMigrateMakesAFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	url := "sqlite:" + filepath.Join(dir, "misspelt.db")
+	for _, args := range []string{"doctor", "doctor --json", "migrate --plan", "sessions prune", "schema --json"} {
+		got := ostiary(t, url, strings.Fields(args)...)
+		if args != "schema --json" && (got.code != cli.ExitFailed || !strings.Contains(got.stdout+got.stderr, "there is no file ")) {
+			t.Errorf("%q: %+v", args, got)
+		}
+		if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
+			t.Fatalf("%q has made %v (%v)", args, files, err)
+		}
+	}
+	ostiary(t, url, "migrate", "--yes").check(t, cli.ExitOK, "Done in ")
+	ostiary(t, url, "doctor").check(t, cli.ExitOK, "0 errors")
+	for _, url := range []string{"sqlite::memory:", "sqlite:", "sqlite:app.db?mode=ro", "sqlite://host/app.db"} {
+		if got := ostiary(t, url, "doctor"); strings.Contains(got.stdout+got.stderr, "there is no file") && !strings.Contains(url, "host") {
+			t.Errorf("doctor on %s: %+v", url, got)
+		}
+	}
+}
+
+func TestDoctorReportsADatabaseThatIsNoneAsJSON(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "app.db")
+	if err := os.WriteFile(file, []byte(strings.Repeat("no database ", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, url := range []string{"sqlite:" + file, "oracle://app:hunter2@db/app", "postgres://app:hunter2@db:port/app"} {
+		got := ostiary(t, url, "doctor", "--json")
+		got.check(t, cli.ExitFailed, "")
+		var report struct {
+			Errors   int
+			Findings []struct{ Severity, Message string }
+		}
+		if err := json.Unmarshal([]byte(got.stdout), &report); err != nil || report.Errors != 1 || len(report.Findings) != 1 || report.Findings[0].Severity != "error" {
+			t.Errorf("doctor --json on %q: %v\n%s", url, err, got.stdout)
+		}
+	}
+}
+
+// Whatever is wrong with ids that the columns cannot keep, nobody can sign up.
+func TestIDsThatTheDatabaseCannotKeepAreAnError(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, url string) {
+		ostiary(t, url, "migrate", "--yes").check(t, cli.ExitOK, "Done in ")
+		ostiary(t, url, "doctor", "--ids", "serial").check(t, cli.ExitFailed, "errors, ")
+		ostiary(t, url, "migrate", "--ids", "serial", "--yes").check(t, cli.ExitRefused, "cannot keep serial ids")
+		ostiary(t, url, "migrate", "--ids", "uuid", "--plan").check(t, cli.ExitOK, "Nothing to do")
+	})
+}
+
+func TestPasswordsInFlagsAreNotRepeated(t *testing.T) {
+	t.Parallel()
+	for _, flag := range []string{"--naming", "--ids", "--timeout"} {
+		got := ostiary(t, "", "doctor", flag, "postgres://app:hun'ter2@db/app")
+		got.check(t, cli.ExitUsage, flag[1:])
+		if strings.Contains(got.stderr, "ter2") {
+			t.Errorf("%s shows a password:\n%s", flag, got.stderr)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -73,6 +74,9 @@ func once(s scenario) scenario { s.once = true; return s }
 
 func (v variant) run(t *testing.T) {
 	shared := &databases{open: func() *database { return v.openDatabase(t) }}
+	// Here and not in a case, so that a function that skips or fails does so for
+	// the whole.
+	shared.giveBack(v.openDatabase(t))
 	for _, g := range v.groups {
 		cases := slices.DeleteFunc(slices.Clone(g.cases), func(c testCase) bool { return !v.runs(c.scenario) })
 		if len(cases) == 0 {
@@ -241,11 +245,28 @@ func (f *fixture) useShared() {
 
 func (f *fixture) compile(tables ...store.Table) *store.Schema {
 	f.Helper()
-	s, err := store.NewSchema(f.naming, f.ids, tables...)
+	s, err := store.NewSchema(namingOf(f.naming, tables), f.ids, tables...)
 	if err != nil {
 		f.Fatalf("the suite's own schema: %v", err)
 	}
 	return s
+}
+
+// namingOf is the naming without the overrides of what the tables do not have:
+// most of the suite's schemas have a part of its tables.
+func namingOf(n store.Naming, tables []store.Table) store.Naming {
+	there := map[string]bool{}
+	for _, t := range tables {
+		there[t.Name], there[t.Name+"."+store.ID] = true, true
+		for _, f := range t.Fields {
+			there[t.Name+"."+f.Name] = true
+		}
+	}
+	absent := func(name, _ string) bool { return !there[name] }
+	n.Tables, n.Columns = maps.Clone(n.Tables), maps.Clone(n.Columns)
+	maps.DeleteFunc(n.Tables, absent)
+	maps.DeleteFunc(n.Columns, absent)
+	return n
 }
 
 func (f *fixture) migrate(s *store.Schema) {
