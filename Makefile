@@ -49,7 +49,7 @@ unit: ## run the Go tests with the race detector and the services they need
 		echo "*** The tests run WITHOUT it. ***"; race=; \
 	fi; \
 	set -x; \
-	$(SERVICES) $(GO) test $$race -timeout 10m ./...
+	$(SERVICES) $(GO) test $$race -timeout 15m ./...
 
 fmt: ## format the code
 	$(LINT) fmt

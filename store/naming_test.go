@@ -106,8 +106,15 @@ func TestAPrefixStandsBeforeTheNamesThatAreMade(t *testing.T) {
 	}
 	better := store.BetterAuth()
 	better.Prefix = "auth_"
-	if got := compile(t, better, table("user")).Table("user").DBName(); got != "auth_user" {
-		t.Errorf("named %q", got)
+	prefixed := compile(t, better, table("user"))
+	if got := prefixed.Table("user").DBName(); got != "auth_user" || prefixed.Prefix() != "auth_" {
+		t.Errorf("named %q, with the prefix %q", got, prefixed.Prefix())
+	}
+	for _, bad := range []string{"a b", `a"`, "1"} {
+		n := store.Naming{Prefix: bad, Tables: map[string]string{"user": "people"}}
+		if _, err := store.NewSchema(n, store.IDs{}, table("user")); err == nil {
+			t.Errorf("the prefix %q is accepted", bad)
+		}
 	}
 }
 

@@ -203,14 +203,17 @@ func (n Naming) columnName(t, f string) string {
 // Schema is a checked set of tables with their names in the database. It does
 // not change after [NewSchema] and is safe for concurrent use.
 type Schema struct {
-	tables   []*Table
-	byName   map[string]*Table
-	ids      IDs
-	dbSchema string
+	tables           []*Table
+	byName           map[string]*Table
+	ids              IDs
+	dbSchema, prefix string
 }
 
 // IDs is the policy by which new rows get their ids.
 func (s *Schema) IDs() IDs { return s.ids }
+
+// Prefix is that of [Naming], for tables which a store makes for itself.
+func (s *Schema) Prefix() string { return s.prefix }
 
 // Tables returns all tables, each after those it refers to where no cycle
 // forbids that.
@@ -237,7 +240,7 @@ func NewSchema(n Naming, ids IDs, tables ...Table) (*Schema, error) {
 		preset := SnakePlural()
 		n.Table, n.Column = preset.Table, preset.Column
 	}
-	s := &Schema{byName: map[string]*Table{}, ids: ids, dbSchema: n.Schema}
+	s := &Schema{byName: map[string]*Table{}, ids: ids, dbSchema: n.Schema, prefix: n.Prefix}
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 
@@ -316,6 +319,9 @@ func (s *Schema) name(n Naming) (errs []error) {
 		if t := s.byName[table]; t == nil || t.fields[field] == nil {
 			errs = append(errs, fmt.Errorf("naming: Columns names %q, which is no field of a table, such as \"user.email\"", c))
 		}
+	}
+	if n.Prefix != "" && !validName.MatchString(n.Prefix) {
+		errs = append(errs, fmt.Errorf("naming: %q is no beginning of a name that a database takes", n.Prefix))
 	}
 	taken := map[string]string{}
 	for _, t := range s.tables {

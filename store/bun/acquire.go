@@ -13,20 +13,26 @@ import (
 	"github.com/ostiary/ostiary/store"
 )
 
-// onPool runs fn on the pool, for which it waits no longer than it may.
+// onPool runs fn on the pool, for which it waits no longer than it may, and each
+// of its statements for as long as the store lets it.
 func (s *Store) onPool(ctx context.Context, fn func(conn) error) error {
 	// database/sql bounds the wait for a connection by the context alone. Where
 	// that ends soon enough, as it does in the requests of the engine, nothing
 	// has to be added to it.
-	if s.acquire == 0 || endsWithin(ctx, s.acquire) {
-		return s.run(s.db.DB, fn)
+	if endsWithin(ctx, s.acquire) && endsWithin(ctx, s.limit) {
+		return fn(s.db.DB)
 	}
 	c := &pooled{store: s}
 	defer c.release()
-	return s.run(c, fn)
+	return fn(c)
 }
 
+// endsWithin reports whether the context ends that soon by itself. Zero is no
+// bound, which every context keeps.
 func endsWithin(ctx context.Context, d time.Duration) bool {
+	if d == 0 {
+		return true
+	}
 	end, ok := ctx.Deadline()
 	return ok && time.Until(end) <= d
 }
@@ -35,20 +41,21 @@ func endsWithin(ctx context.Context, d time.Duration) bool {
 // says, from its first statement to its release.
 type pooled struct {
 	store *Store
-	conn  *sql.Conn
+	held  *sql.Conn
+	timed
 }
 
 func (p *pooled) QueryContext(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
-	err = p.statement(ctx, func(c *sql.Conn) (err error) {
-		rows, err = c.QueryContext(ctx, query, args...) //nolint:sqlclosecheck,rowserrcheck // the caller's
+	err = p.statement(ctx, func() (err error) {
+		rows, err = p.timed.QueryContext(ctx, query, args...) //nolint:sqlclosecheck,rowserrcheck // the caller's
 		return err
 	})
 	return rows, err
 }
 
 func (p *pooled) ExecContext(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
-	err = p.statement(ctx, func(c *sql.Conn) (err error) {
-		result, err = c.ExecContext(ctx, query, args...)
+	err = p.statement(ctx, func() (err error) {
+		result, err = p.timed.ExecContext(ctx, query, args...)
 		return err
 	})
 	return result, err
@@ -57,27 +64,30 @@ func (p *pooled) ExecContext(ctx context.Context, query string, args ...any) (re
 // statement runs fn, and if it is the first to find that the connection is
 // dead, before anything was sent, on another one: what database/sql does for a
 // statement on the pool.
-func (p *pooled) statement(ctx context.Context, fn func(*sql.Conn) error) error {
-	if p.conn != nil {
-		return fn(p.conn)
+func (p *pooled) statement(ctx context.Context, fn func() error) error {
+	if p.held != nil {
+		return fn()
 	}
 	return p.store.again(func() error {
 		c, err := p.store.conn(ctx)
 		if err != nil {
 			return err
 		}
-		if err := fn(c.Conn); err != nil {
+		// The wait for the connection is no part of what the statement may take.
+		p.timed.conn, p.timed.limit = c.Conn, p.store.limit
+		if err := fn(); err != nil {
 			_ = c.Close()
 			return err
 		}
-		p.conn = c.Conn
+		p.held = c.Conn
 		return nil
 	})
 }
 
 func (p *pooled) release() {
-	if p.conn != nil {
-		_ = p.conn.Close()
+	p.timed.release()
+	if p.held != nil {
+		_ = p.held.Close()
 	}
 }
 
@@ -98,7 +108,7 @@ func (s *Store) again(fn func() error) error {
 
 // conn takes a connection out of the pool.
 func (s *Store) conn(ctx context.Context) (bun.Conn, error) {
-	if s.acquire == 0 || endsWithin(ctx, s.acquire) {
+	if endsWithin(ctx, s.acquire) {
 		return s.db.Conn(ctx)
 	}
 	waiting, cancel := context.WithTimeout(ctx, s.acquire)
@@ -110,18 +120,21 @@ func (s *Store) conn(ctx context.Context) (bun.Conn, error) {
 	return c, err
 }
 
-// run runs fn on c, each of its statements for as long as the store lets it.
-func (s *Store) run(c conn, fn func(conn) error) error {
-	if s.limit == 0 {
-		return fn(c)
+// inTx runs fn in the transaction, each of its statements for as long as the
+// store lets it.
+func (s *Store) inTx(x *openTx, fn func(conn) error) error {
+	if s.limit == 0 || x.patient {
+		return x.use(fn)
 	}
-	t := &timed{conn: c, limit: s.limit}
-	defer t.release()
-	return fn(t)
+	return x.use(func(c conn) error {
+		t := &timed{conn: c, limit: s.limit}
+		defer t.release()
+		return fn(t)
+	})
 }
 
-// timed is a conn whose statements end after a while. What they return can be
-// read until its release.
+// timed is a conn whose statements end after a while, if there is a limit. What
+// they return can be read until its release.
 type timed struct {
 	conn
 	limit time.Duration
@@ -137,6 +150,9 @@ func (t *timed) ExecContext(ctx context.Context, query string, args ...any) (sql
 }
 
 func (t *timed) bounded(ctx context.Context) context.Context {
+	if endsWithin(ctx, t.limit) {
+		return ctx
+	}
 	ctx, cancel := context.WithTimeout(ctx, t.limit)
 	t.ends = append(t.ends, cancel)
 	return ctx

@@ -470,6 +470,8 @@ func (mysql) fault(err error) fault {
 		return fault{stale: true}
 	case 1213, // deadlock: the whole transaction is rolled back
 		1020, // changed since the transaction read it
+		1412, // the table was, since the transaction read
+		1615, // or while the statement was prepared again and again
 		3101: // lost against another node of a group
 		return fault{kind: store.ErrConflict, endsTx: true}
 	case 1153: // larger than a packet may be, and the connection is gone
@@ -483,7 +485,7 @@ func (mysql) fault(err error) fault {
 		1040, 1203, 1226, // out of connections, or of what one user may have
 		1044, 1045, 1049, 1130, 1129, 1698, // not let in
 		1047, 1053, 1077, 1079, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 2006, 2013, 3169, 4031, // shutting down, cut off
-		1205, 1317, 1969, 3024, 3572, // waited or worked for too long
+		1205, 1206, 1317, 1969, 3024, 3572, // waited or worked for too long, or for too many rows
 		1290, 1792, 1836, 3100: // cannot write
 		return fault{kind: store.ErrUnavailable, endsTx: true}
 	}

@@ -334,9 +334,9 @@ func TestMySQLErrorsBecomeThoseOfTheStore(t *testing.T) {
 	}{
 		{[]uint16{1062, 1586, 1022, 1169}, store.ErrDuplicate},
 		{[]uint16{1216, 1217, 1451, 1452}, store.ErrReference},
-		{[]uint16{1213, 1020, 3101}, store.ErrConflict},
+		{[]uint16{1213, 1020, 1412, 1615, 3101}, store.ErrConflict},
 		{[]uint16{1048, 1264, 1292, 1364, 1366, 1390, 1406, 1690, 3140, 3819, 4025, 1153, 1054, 1146}, store.ErrInvalid},
-		{[]uint16{1040, 1045, 1049, 1053, 1114, 1203, 1205, 1290, 1317, 1836, 1927, 1969, 2006, 2013, 3024, 4031}, store.ErrUnavailable},
+		{[]uint16{1040, 1045, 1049, 1053, 1114, 1203, 1205, 1206, 1290, 1317, 1836, 1927, 1969, 2006, 2013, 3024, 4031}, store.ErrUnavailable},
 	} {
 		for _, n := range c.numbers {
 			got := bunstore.Failure(t.Context(), s, authSchema(t).Table("user"), fmt.Errorf("exec: %w", &mysqldriver.MySQLError{Number: n, Message: "for key 'x'"}))

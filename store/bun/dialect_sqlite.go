@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -93,6 +94,11 @@ func (d sqlite) anyOf(st *statement, not bool, o operand, values []any) {
 	list := make([]any, len(values))
 	for i, v := range values {
 		list[i] = bound(d, o.field, v)
+		// Without an exponent it may look like an integer, of which SQLite would
+		// compare more digits than a float has.
+		if f, ok := v.(float64); ok {
+			list[i] = json.RawMessage(strconv.FormatFloat(f, 'e', -1, 64))
+		}
 	}
 	// What encode returns always has a JSON form.
 	raw, _ := json.Marshal(list)

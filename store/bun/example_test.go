@@ -2,9 +2,11 @@ package bunstore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 
+	"github.com/ostiary/ostiary/core"
 	"github.com/ostiary/ostiary/store"
 	bunstore "github.com/ostiary/ostiary/store/bun"
 )
@@ -72,4 +74,92 @@ func ExampleStore_Plan() {
 	// 	PRIMARY KEY ("id")
 	// );
 	// CREATE UNIQUE INDEX "users_email_uidx" ON "users" ("email");
+}
+
+// profile is a row of the application's own.
+type profile struct {
+	UserID string
+	Plan   string
+}
+
+// exampleAuth is an engine on a store that has a table of profiles as well.
+func exampleAuth(ctx context.Context) (auth *core.Auth, s *bunstore.Store, done func()) {
+	s, err := bunstore.Open("sqlite::memory:", bunstore.Migrations(bunstore.MigrationGroup{
+		Name:       "app",
+		Migrations: []bunstore.Migration{{Name: "0001_profiles", Up: bunstore.SQL("CREATE TABLE profiles (user_id text PRIMARY KEY, plan text)")}},
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	auth, err = core.New(core.Config{
+		Secret:        "an-example-of-32-bytes-or-more-0123456789",
+		BaseURL:       "http://localhost:8080",
+		Store:         s,
+		EmailPassword: core.EmailPassword{Enabled: true},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := auth.Migrate(ctx); err != nil {
+		log.Fatal(err)
+	}
+	return auth, s, func() { _ = errors.Join(auth.Close(ctx), s.Close()) }
+}
+
+// A user and the application's own row about them, both or neither.
+func ExampleStore_IDB() {
+	ctx := context.Background()
+	auth, s, done := exampleAuth(ctx)
+	defer done()
+	err := auth.Database().Tx(ctx, func(ctx context.Context) error {
+		reply, err := auth.SignUpEmail(ctx, core.SignUpEmailInput{Name: "Ada", Email: "ada@example.com", Password: "correct horse battery"})
+		if err != nil {
+			return err
+		}
+		_, err = s.IDB(ctx).NewInsert().Model(&profile{UserID: reply.Value.User.ID, Plan: "pro"}).Exec(ctx)
+		return err
+	})
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	n, err := s.DB().NewSelect().Model((*profile)(nil)).Join("JOIN users ON users.id = user_id").Count(ctx)
+	fmt.Println(n, err)
+	// Output: 1 <nil>
+}
+
+// The application has begun the transaction, and the engine joins it: not by
+// [bunstore.Store.JoinTx], which is for calls of the store itself.
+func ExampleStore_JoinTx() {
+	ctx := context.Background()
+	auth, s, done := exampleAuth(ctx)
+	defer done()
+	tx, err := s.DB().BeginTx(ctx, nil)
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	defer func() { _ = tx.Rollback() }() // of no effect after the commit
+
+	joined, committed, err := auth.WithTx(ctx, tx)
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	reply, err := auth.SignUpEmail(joined, core.SignUpEmailInput{Name: "Ada", Email: "ada@example.com", Password: "correct horse battery"})
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	if _, err := tx.NewInsert().Model(&profile{UserID: reply.Value.User.ID, Plan: "pro"}).Exec(ctx); err != nil {
+		log.Print(err)
+		return
+	}
+	if err := tx.Commit(); err != nil {
+		log.Print(err)
+		return
+	}
+	// Cookies and hooks have waited for this.
+	fmt.Println(committed())
+	// Output: <nil>
 }

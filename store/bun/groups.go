@@ -17,7 +17,9 @@ import (
 // MigrationGroup is a list of the application's own migrations, which
 // [Store.Migrate] runs once each, in the order of the list, after it has made
 // its own tables. Which have run stands in the table "ostiary_migrations", in
-// the schema that [store.Naming] names; it is made when there are groups.
+// the schema and with the prefix that [store.Naming] names, so that the groups of
+// another application in the same database are others; it is made when there are
+// groups.
 //
 // A group of another version of the program may have run migrations that this
 // one does not know; they are left alone. One that was put in front of others
@@ -42,6 +44,19 @@ type Migration struct {
 	// On MySQL and MariaDB, which commit whenever a table is changed, db is a
 	// connection, and the migration is recorded when Up has returned: one that
 	// fails or is interrupted half-way runs again from its beginning.
+	//
+	// Statements of db wait ten seconds at most for a lock that somebody else
+	// holds (lock_timeout on PostgreSQL, lock_wait_timeout on MySQL and MariaDB,
+	// LOCK_TIMEOUT on SQL Server), as everybody else waits behind them; Up may
+	// set another limit. [StatementTimeout] does not count for the work itself,
+	// but on MySQL and MariaDB as [Store.Migrate] says.
+	//
+	// On SQLite foreign keys are enforced all along, and cannot be switched off
+	// inside the transaction. To make a table anew, which is how SQLite changes
+	// a column, takes DROP TABLE, and that deletes the rows first: those that
+	// refer to them with ON DELETE CASCADE go too. Copy such tables as well, or
+	// change the table outside of migrations, on a connection with
+	// PRAGMA foreign_keys = OFF.
 	Up func(ctx context.Context, db bun.IDB) error
 }
 
@@ -148,21 +163,33 @@ type pendingMigration struct {
 func (m pendingMigration) String() string { return "-- group " + m.group + ": " + m.Name }
 
 // historyTable is the name of the table of what has run.
-const historyTable = "ostiary_migrations"
+func (p *plan) historyTable() string {
+	name := p.schema.Prefix() + "ostiary_migrations"
+	if len(name) > maxName {
+		return shorten(name, name, "")
+	}
+	return name
+}
+
+var historyColumns = []string{"group", "name", "applied_at"}
 
 func (p *plan) historyName() string {
 	if schema := schemaName(p.schema); schema != "" {
-		return p.dialect.quote(schema) + "." + p.dialect.quote(historyTable)
+		return p.dialect.quote(schema) + "." + p.dialect.quote(p.historyTable())
 	}
-	return p.dialect.quote(historyTable)
+	return p.dialect.quote(p.historyTable())
 }
 
 // compareHistory finds out which migrations have not run.
 func (p *plan) compareHistory(ctx context.Context, c conn, groups []MigrationGroup) error {
 	done := map[[2]string]bool{}
-	if p.live.table(historyTable) == nil {
+	exists, ok := p.checkHistory()
+	switch {
+	case !ok:
+		return nil
+	case !exists:
 		p.history = &step{sql: p.createHistory()}
-	} else {
+	default:
 		rows, err := c.QueryContext(ctx, "SELECT "+quotedList(p.dialect, []string{"group", "name"})+" FROM "+p.historyName())
 		err = each(rows, err, func(rows *sql.Rows) error {
 			var group, name string
@@ -178,6 +205,36 @@ func (p *plan) compareHistory(ctx context.Context, c conn, groups []MigrationGro
 		p.compareGroup(g, done)
 	}
 	return nil
+}
+
+// checkHistory tells whether there is the table of what has run, and refuses
+// what has its name and is not that.
+func (p *plan) checkHistory() (exists, ok bool) {
+	fold := p.live.foldTable
+	for _, t := range p.schema.Tables() {
+		if fold(t.DBName()) == fold(p.historyTable()) {
+			p.refuse("table %q of the schema is named as the one that holds which migrations have run: give it another name", t.DBName())
+			return false, false
+		}
+	}
+	live := p.live.table(p.historyTable())
+	switch {
+	case live == nil && p.live.takenByOther(p.historyTable()):
+		p.refuse("the name %q is needed for the table of migrations that have run, and taken by something that is no table: rename or drop that", p.historyTable())
+		return false, false
+	case live == nil:
+		return false, true
+	case live.view:
+		p.refuse("%q is a view, and a table of that name holds which migrations have run: rename the view", p.historyTable())
+		return false, false
+	}
+	for _, column := range historyColumns {
+		if p.live.column(p.historyTable(), column) == nil {
+			p.refuse("table %q has no column %q and so is not the one that holds which migrations have run: rename it", p.historyTable(), column)
+			return false, false
+		}
+	}
+	return true, true
 }
 
 func (p *plan) compareGroup(g MigrationGroup, done map[[2]string]bool) {
@@ -200,7 +257,7 @@ func (p *plan) createHistory() string {
 	}
 	key := "PRIMARY KEY (" + quotedList(p.dialect, []string{"group", "name"}) + ")"
 	if p.traits.namedPrimary {
-		key = "CONSTRAINT " + p.dialect.quote(historyTable+primaryKeyKind) + " " + key
+		key = "CONSTRAINT " + p.dialect.quote(p.historyTable()+primaryKeyKind) + " " + key
 	}
 	sql := "CREATE TABLE " + p.historyName() + " (\n\t" + strings.Join([]string{
 		part("group", &store.Field{Type: store.String}, maxMigrationName),
@@ -248,7 +305,7 @@ func (s *Store) runNext(ctx context.Context, db migrating, schema *store.Schema,
 		return false, fmt.Errorf("migration %q of group %q: %w", m.Name, m.group, err)
 	}
 	st := s.statement()
-	st.write("INSERT INTO " + p.historyName() + " (" + quotedList(p.dialect, []string{"group", "name", "applied_at"}) + ") VALUES (")
+	st.write("INSERT INTO " + p.historyName() + " (" + quotedList(p.dialect, historyColumns) + ") VALUES (")
 	st.arg(m.group)
 	st.write(", ")
 	st.arg(m.Name)

@@ -259,3 +259,61 @@ func TestHistoryIsInTheNamedSchema(t *testing.T) {
 		t.Errorf("%d migrations are recorded", n)
 	}
 }
+
+func TestHistoryThatIsNoneIsRefused(t *testing.T) {
+	t.Parallel()
+	group := bunstore.Migrations(bunstore.MigrationGroup{Name: "app", Migrations: []bunstore.Migration{{Name: "one", Up: bunstore.SQL()}}})
+	for name, test := range map[string]struct {
+		there, want string
+		tables      []store.Table
+	}{
+		"a table of the schema": {
+			tables: []store.Table{{Name: "ostiaryMigration"}},
+			want:   `table "ostiary_migrations" of the schema is named as the one that holds which migrations have run: give it another name`,
+		},
+		"a view": {
+			there: `CREATE VIEW "ostiary_migrations" AS SELECT 1 AS "group"`,
+			want:  `"ostiary_migrations" is a view, and a table of that name holds which migrations have run: rename the view`,
+		},
+		"a table of others": {
+			there: `CREATE TABLE "ostiary_migrations" ("group" varchar(9), "name" varchar(9))`,
+			want:  `table "ostiary_migrations" has no column "applied_at" and so is not the one that holds which migrations have run: rename it`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onEach(t, func(t *testing.T, url string) {
+				s := open(t, url, group)
+				if test.there != "" {
+					execute(t, s, test.there)
+				}
+				mustRefuse(t, s, compile(t, store.Naming{}, append(test.tables, usersWith())...), test.want)
+			})
+		})
+	}
+	s := open(t, sqliteFile(t), group)
+	execute(t, s, `CREATE TABLE t (x int)`, `CREATE INDEX ostiary_migrations ON t (x)`)
+	mustRefuse(t, s, compile(t, store.Naming{}, usersWith()),
+		`the name "ostiary_migrations" is needed for the table of migrations that have run, and taken by something that is no table: rename or drop that`)
+}
+
+// Two applications in one database have migrations of the same names.
+func TestHistoryHasThePrefix(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, url string) {
+		r := &ran{}
+		s := open(t, url, bunstore.Migrations(bunstore.MigrationGroup{Name: "app", Migrations: []bunstore.Migration{r.migration("0001_init")}}))
+		for _, prefix := range []string{"a_", "b_", strings.Repeat("c", 50), strings.Repeat("c", 49) + "_"} {
+			naming := store.SnakePlural()
+			naming.Prefix = prefix
+			schema := compile(t, naming, usersWith())
+			migrate(t, s, schema)
+			r.want(t, "0001_init")
+			migrate(t, s, schema)
+			r.want(t)
+		}
+		if n := count(t, s, "a_ostiary_migrations"); n != 1 {
+			t.Errorf("%d migrations are recorded", n)
+		}
+	})
+}

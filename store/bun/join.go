@@ -8,19 +8,18 @@ import (
 	"sync"
 
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
 
 	"github.com/ostiary/ostiary/store"
 )
-
-var _ store.TxJoiner = (*Store)(nil)
 
 // JoinTx implements [store.TxJoiner]: it returns a context with which the
 // store's calls run in tx, a transaction that the application has begun on the
 // store's pool and goes on to commit or roll back.
 //
-//	tx, err := db.BeginTx(ctx, nil)
-//	...
-//	joined, err := s.JoinTx(ctx, tx)
+// It is for calls of the store. To have the engine join, call auth.WithTx, which
+// takes the same transactions and has cookies and hooks wait for the commit; the
+// engine refuses the context that JoinTx returns.
 //
 // tx is a bun.Tx, a *bun.Tx or an *sql.Tx. One that Bun began on another pool
 // is [store.ErrInvalid]; an *sql.Tx does not tell its pool and is believed.
@@ -81,20 +80,23 @@ func (s *Store) foreign(tx any) (*openTx, error) {
 	return x, nil
 }
 
-// IDB returns what the application's own queries run on: the transaction of
-// ctx, which is that of [Store.Tx] or [Store.JoinTx], and [Store.DB] where ctx
-// has none.
+// IDB returns what the application's own queries run on: the transaction that
+// ctx belongs to, or [Store.DB] where it belongs to none. It may be one of the
+// engine's, as here, or one of [Store.Tx], or one that was joined.
 //
-//	err := s.Tx(ctx, func(ctx context.Context) error {
-//		...
-//		_, err := s.IDB(ctx).NewInsert().Model(&row).Exec(ctx)
+//	err := auth.Database().Tx(ctx, func(ctx context.Context) error {
+//		reply, err := auth.SignUpEmail(ctx, in)
+//		if err != nil {
+//			return err
+//		}
+//		_, err = s.IDB(ctx).NewInsert().Model(&Profile{UserID: reply.Value.User.ID}).Exec(ctx)
 //		return err
 //	})
 //
 // The transaction has one connection for these queries and for the store's
 // calls: use it from one goroutine at a time, and read rows to their end before
-// the next call. It is the store that ends a transaction which [Store.Tx] began;
-// a transaction inside of it, by BeginTx or RunInTx, is a savepoint. When a query
+// the next call. It is the store that ends a transaction which a Tx began; a
+// transaction inside of it, by BeginTx or RunInTx, is a savepoint. When a query
 // fails in it, return the error: the store has not seen it, and what becomes of
 // the rest differs from database to database.
 func (s *Store) IDB(ctx context.Context) bun.IDB {
@@ -104,13 +106,16 @@ func (s *Store) IDB(ctx context.Context) bun.IDB {
 	return s.db
 }
 
-// plainTx is the bun.IDB of a transaction that began without Bun.
+// plainTx is the bun.IDB of a transaction that began without Bun. The pool is
+// not embedded: what Bun adds to the interface would run beside the transaction.
 type plainTx struct {
-	*bun.DB
+	db *bun.DB
 	tx *sql.Tx
 }
 
 var errNoSavepoint = errors.New("bunstore: no transaction inside of an *sql.Tx; join a bun.Tx instead")
+
+func (p plainTx) Dialect() schema.Dialect { return p.db.Dialect() }
 
 func (p plainTx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	return p.tx.QueryContext(ctx, p.format(query, args))
@@ -125,40 +130,40 @@ func (p plainTx) QueryRowContext(ctx context.Context, query string, args ...any)
 }
 
 func (p plainTx) format(query string, args []any) string {
-	return p.QueryGen().FormatQuery(query, args...)
+	return p.db.QueryGen().FormatQuery(query, args...)
 }
 
-func (p plainTx) NewValues(model any) *bun.ValuesQuery { return p.DB.NewValues(model).Conn(p.tx) }
+func (p plainTx) NewValues(model any) *bun.ValuesQuery { return p.db.NewValues(model).Conn(p.tx) }
 
-func (p plainTx) NewSelect() *bun.SelectQuery { return p.DB.NewSelect().Conn(p.tx) }
+func (p plainTx) NewSelect() *bun.SelectQuery { return p.db.NewSelect().Conn(p.tx) }
 
-func (p plainTx) NewInsert() *bun.InsertQuery { return p.DB.NewInsert().Conn(p.tx) }
+func (p plainTx) NewInsert() *bun.InsertQuery { return p.db.NewInsert().Conn(p.tx) }
 
-func (p plainTx) NewUpdate() *bun.UpdateQuery { return p.DB.NewUpdate().Conn(p.tx) }
+func (p plainTx) NewUpdate() *bun.UpdateQuery { return p.db.NewUpdate().Conn(p.tx) }
 
-func (p plainTx) NewDelete() *bun.DeleteQuery { return p.DB.NewDelete().Conn(p.tx) }
+func (p plainTx) NewDelete() *bun.DeleteQuery { return p.db.NewDelete().Conn(p.tx) }
 
-func (p plainTx) NewMerge() *bun.MergeQuery { return p.DB.NewMerge().Conn(p.tx) }
+func (p plainTx) NewMerge() *bun.MergeQuery { return p.db.NewMerge().Conn(p.tx) }
 
 func (p plainTx) NewRaw(query string, args ...any) *bun.RawQuery {
-	return p.DB.NewRaw(query, args...).Conn(p.tx)
+	return p.db.NewRaw(query, args...).Conn(p.tx)
 }
 
-func (p plainTx) NewCreateTable() *bun.CreateTableQuery { return p.DB.NewCreateTable().Conn(p.tx) }
+func (p plainTx) NewCreateTable() *bun.CreateTableQuery { return p.db.NewCreateTable().Conn(p.tx) }
 
-func (p plainTx) NewDropTable() *bun.DropTableQuery { return p.DB.NewDropTable().Conn(p.tx) }
+func (p plainTx) NewDropTable() *bun.DropTableQuery { return p.db.NewDropTable().Conn(p.tx) }
 
-func (p plainTx) NewCreateIndex() *bun.CreateIndexQuery { return p.DB.NewCreateIndex().Conn(p.tx) }
+func (p plainTx) NewCreateIndex() *bun.CreateIndexQuery { return p.db.NewCreateIndex().Conn(p.tx) }
 
-func (p plainTx) NewDropIndex() *bun.DropIndexQuery { return p.DB.NewDropIndex().Conn(p.tx) }
+func (p plainTx) NewDropIndex() *bun.DropIndexQuery { return p.db.NewDropIndex().Conn(p.tx) }
 
 func (p plainTx) NewTruncateTable() *bun.TruncateTableQuery {
-	return p.DB.NewTruncateTable().Conn(p.tx)
+	return p.db.NewTruncateTable().Conn(p.tx)
 }
 
-func (p plainTx) NewAddColumn() *bun.AddColumnQuery { return p.DB.NewAddColumn().Conn(p.tx) }
+func (p plainTx) NewAddColumn() *bun.AddColumnQuery { return p.db.NewAddColumn().Conn(p.tx) }
 
-func (p plainTx) NewDropColumn() *bun.DropColumnQuery { return p.DB.NewDropColumn().Conn(p.tx) }
+func (p plainTx) NewDropColumn() *bun.DropColumnQuery { return p.db.NewDropColumn().Conn(p.tx) }
 
 func (p plainTx) BeginTx(context.Context, *sql.TxOptions) (bun.Tx, error) {
 	return bun.Tx{}, errNoSavepoint

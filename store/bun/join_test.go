@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"testing"
 
@@ -255,6 +256,70 @@ func TestEveryQueryOfAJoinedSQLTxIsPartOfIt(t *testing.T) {
 	if db.Dialect() != s.DB().Dialect() {
 		t.Error("it is of another dialect")
 	}
+}
+
+// What Bun adds to a pool, and some day to the interface, must not reach the pool
+// through the transaction.
+func TestJoinedSQLTxIsNoMoreThanTheInterface(t *testing.T) {
+	t.Parallel()
+	s := open(t, sqliteFile(t))
+	tx, err := s.DB().DB.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	ctx, err := s.JoinTx(t.Context(), tx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, want := reflect.TypeOf(s.IDB(ctx)), reflect.TypeFor[bun.IDB]()
+	for m := range got.Methods() {
+		if _, ok := want.MethodByName(m.Name); !ok {
+			t.Errorf("it has the method %s", m.Name)
+		}
+	}
+}
+
+func TestStoreTellsContextsOfTransactions(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, url string) {
+		s, other := open(t, url), open(t, url)
+		if s.InTx(t.Context()) {
+			t.Error("a context without a transaction belongs to one")
+		}
+		var ended context.Context
+		err := s.Tx(t.Context(), func(ctx context.Context) error {
+			ended = ctx
+			if !s.InTx(ctx) || !bunstore.New(s.DB()).InTx(ctx) {
+				t.Error("the context of Tx does not belong to it")
+			}
+			if other.InTx(ctx) {
+				t.Error("it belongs to a transaction of another pool")
+			}
+			return s.Tx(ctx, func(ctx context.Context) error {
+				if !s.InTx(ctx) {
+					t.Error("the context of a Tx inside does not belong to it")
+				}
+				return nil
+			})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !s.InTx(ended) {
+			t.Error("the transaction has ended and is not known any more")
+		}
+		for form, begin := range begun(t, s) {
+			tx, _, ender := begin()
+			ctx, err := s.JoinTx(t.Context(), tx)
+			if err != nil || !s.InTx(ctx) {
+				t.Errorf("%s: the context that has joined does not belong to it (%v)", form, err)
+			}
+			if err := ender.Rollback(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }
 
 func TestOnlyATransactionOfThePoolIsJoined(t *testing.T) {

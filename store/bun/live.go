@@ -3,6 +3,7 @@ package bunstore
 import (
 	"database/sql"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -13,8 +14,9 @@ type liveSchema struct {
 	foldName  func(string) string
 	tables    map[string]*liveTable
 	indexes   map[string][]*liveIndex // by table
-	// named are tables and indexes by name, those indexes with the table's name
-	// before theirs whose names are the table's own.
+	// named are tables and indexes by name, and what else has a name that is none
+	// for them; those indexes with the table's name before theirs whose names are
+	// the table's own.
 	named map[string]bool
 	// perTable tells that names of indexes are the table's own.
 	perTable bool
@@ -23,8 +25,11 @@ type liveSchema struct {
 }
 
 type liveTable struct {
-	name    string
-	view    bool
+	name string
+	// view tells that it has no rows of its own.
+	view bool
+	// strict tells that columns must have one of SQLite's own types.
+	strict  bool
 	columns map[string]*liveColumn
 	// references are the foreign keys of one column.
 	references []liveReference
@@ -58,6 +63,11 @@ type liveIndex struct {
 	unique, full bool
 	// partial tells that it is over plain columns of some rows only.
 	partial bool
+	// oneNull tells that it takes null for a value like others.
+	oneNull bool
+	// by tells of each column how it is compared where that takes different
+	// values for equal, and is empty where it does not.
+	by []string
 }
 
 func newLiveSchema(d schemaDialect) *liveSchema {
@@ -92,26 +102,42 @@ func (l *liveSchema) readColumns(rows *sql.Rows, err error) error {
 		}
 		t := l.table(table)
 		if t == nil {
-			t = &liveTable{name: table, view: view, columns: map[string]*liveColumn{}}
-			l.tables[l.foldTable(table)] = t
-			l.named[l.foldName(table)] = true
+			t = l.addTable(table, view)
 		}
 		t.columns[l.foldName(c.name)] = &c
 		return nil
 	})
 }
 
+// readNames takes rows of names that neither a table nor an index can have.
+func (l *liveSchema) readNames(rows *sql.Rows, err error) error {
+	return each(rows, err, func(rows *sql.Rows) error {
+		var name string
+		err := rows.Scan(&name)
+		l.named[l.foldName(name)] = true
+		return err
+	})
+}
+
+func (l *liveSchema) addTable(name string, view bool) *liveTable {
+	t := &liveTable{name: name, view: view, columns: map[string]*liveColumn{}}
+	l.tables[l.foldTable(name)] = t
+	l.named[l.foldName(name)] = true
+	return t
+}
+
 // readIndexes takes rows of table, index, unique, over plain columns, of all
-// rows, column, those of one index together and in its order. The column is
-// empty where the index is over an expression.
+// rows, null is a value like others, column, how the column is compared, those
+// of one index together and in its order. The column is empty where the index is
+// over an expression; for the last see [liveIndex.by].
 func (l *liveSchema) readIndexes(rows *sql.Rows, err error) error {
 	var last *liveIndex
 	var lastTable string
 	return each(rows, err, func(rows *sql.Rows) error {
-		var table, column string
+		var table, column, by string
 		var plain, whole bool
 		var ix liveIndex
-		if err := rows.Scan(&table, &ix.name, &ix.unique, &plain, &whole, &column); err != nil {
+		if err := rows.Scan(&table, &ix.name, &ix.unique, &plain, &whole, &ix.oneNull, &column, &by); err != nil {
 			return err
 		}
 		if last == nil || last.name != ix.name || lastTable != table {
@@ -119,7 +145,7 @@ func (l *liveSchema) readIndexes(rows *sql.Rows, err error) error {
 			last, lastTable = &ix, table
 			l.addIndex(table, last)
 		}
-		last.columns = append(last.columns, column)
+		last.columns, last.by = append(last.columns, column), append(last.by, by)
 		last.full = last.full && column != ""
 		last.partial = last.partial && column != ""
 		return nil
@@ -156,6 +182,12 @@ func (l *liveSchema) indexKey(table, name string) string {
 	return l.foldName(name)
 }
 
+// takenByOther tells whether a table cannot have the name, as something that is
+// no table has it.
+func (l *liveSchema) takenByOther(table string) bool {
+	return !l.perTable && l.table(table) == nil && l.named[l.foldName(table)]
+}
+
 // taken tells whether an index of the table cannot have the name.
 func (l *liveSchema) taken(table, name string) bool { return l.named[l.indexKey(table, name)] }
 
@@ -185,6 +217,17 @@ func (ix *liveIndex) covers(columns []string, unique bool, fold func(string) str
 		!slices.ContainsFunc(columns, func(wanted string) bool {
 			return !slices.ContainsFunc(ix.columns, func(c string) bool { return same(c, wanted) })
 		})
+}
+
+// fractions is how many digits of a second a live type keeps: those in its
+// parentheses, or what it keeps without any.
+func fractions(liveType string, otherwise int) int {
+	_, rest, found := strings.Cut(liveType, "(")
+	digits, _, _ := strings.Cut(rest, ")")
+	if n, err := strconv.Atoi(digits); found && err == nil {
+		return n
+	}
+	return otherwise
 }
 
 // firstWord is a type without its length and what follows, in lower case.

@@ -2,6 +2,7 @@ package bunstore
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"fmt"
 	"time"
@@ -108,14 +109,40 @@ func (s *Store) onLockedConn(ctx context.Context, schema string, fn func(turn) e
 	if err != nil {
 		return s.failure(ctx, nil, err)
 	}
+	// Ended first: rows and transactions that a migration has left open would
+	// keep the connection otherwise.
+	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
-		_ = c.Raw(func(any) error { return driver.ErrBadConn })
-		_ = c.Close()
+		cancel()
+		discard(c.Conn)
 	}()
 	if err := s.dialect.lockSchema(ctx, c.Conn, schema); err != nil {
 		return s.failure(ctx, nil, err)
 	}
 	return fn(func(do func(context.Context, migrating) error) error { return do(ctx, migrating{c.Conn, c}) })
+}
+
+// discard closes the connection to the server at once, and waits a moment for
+// what still uses it: rows that a migration has left open, under a context that
+// does not end with the migration, keep their place in the pool.
+func discard(c *sql.Conn) {
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		_ = c.Raw(func(raw any) error {
+			if open, ok := raw.(driver.Conn); ok {
+				_ = open.Close()
+			}
+			return driver.ErrBadConn
+		})
+		_ = c.Close()
+	}()
+	patience := time.NewTimer(cancelTimeout)
+	defer patience.Stop()
+	select {
+	case <-gone:
+	case <-patience.C:
+	}
 }
 
 // lockedTx runs fn in a transaction that holds the lock. Calls of the store with
@@ -129,6 +156,8 @@ func (s *Store) lockedTx(ctx context.Context, schema string, fn func(context.Con
 	if err != nil {
 		return fmt.Errorf("begin: %w", s.failure(ctx, nil, err))
 	}
+	// What changes tables takes as long as they are large.
+	x.patient, x.limit = true, 0
 	ended := false
 	// Deferred, so that a panic in fn rolls back as well.
 	defer func() {
@@ -167,5 +196,3 @@ func (s *Store) beginPatiently(ctx context.Context) (*begunTx, error) {
 		}
 	}
 }
-
-const busyPause = 20 * time.Millisecond

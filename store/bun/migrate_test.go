@@ -2,6 +2,7 @@ package bunstore_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -145,6 +146,7 @@ func TestMigrateAddsWhatIsMissing(t *testing.T) {
 					{Name: "banned", Type: store.Bool, Required: true, Default: false},
 					{Name: "seenAt", Type: store.Time, Required: true, DefaultFunc: func() any { return noon }},
 					{Name: "tags", Type: store.Strings, Required: true, Default: []string{"it's"}},
+					{Name: "prefs", Type: store.JSON, Required: true, Default: map[string]any{"it's": `a\b`}},
 					{Name: "hint", Type: store.String, Default: "only new rows have it"},
 					{Name: "inviterId", Type: store.String, References: &store.Reference{Table: "user"}},
 				},
@@ -171,6 +173,10 @@ func TestMigrateAddsWhatIsMissing(t *testing.T) {
 		}
 		if tags, _ := got["tags"].([]string); !slices.Equal(tags, []string{"it's"}) {
 			t.Errorf("tags are %v", got["tags"])
+		}
+		var prefs map[string]string
+		if raw, _ := got["prefs"].(json.RawMessage); json.Unmarshal(raw, &prefs) != nil || prefs["it's"] != `a\b` {
+			t.Errorf("prefs are %s", got["prefs"])
 		}
 		if _, known := got["shoe_size"]; known {
 			t.Error("a column that the schema does not have was returned")
@@ -345,7 +351,7 @@ func TestMigrateKnowsTheIndexesOfOthers(t *testing.T) {
 		})
 		execute(
 			t, s,
-			`CREATE TABLE "user" ("id" varchar(64) PRIMARY KEY, "email" varchar(99) UNIQUE, "first" varchar(99), "last" varchar(99), "phone" varchar(99), "city" varchar(99))`,
+			`CREATE TABLE "user" ("id" varchar(64) NOT NULL PRIMARY KEY, "email" varchar(99) UNIQUE, "first" varchar(99), "last" varchar(99), "phone" varchar(99), "city" varchar(99))`,
 			`CREATE UNIQUE INDEX theirs ON "user" ("last", "first")`,
 			// These serve nothing of ours.
 			`CREATE INDEX reversed ON "user" ("first", "city")`,
@@ -381,10 +387,10 @@ func TestReferenceTakesTheTypeOfALiveColumn(t *testing.T) {
 	t.Parallel()
 	s := open(t, testenv.Postgres(t))
 	execute(t, s, `CREATE TABLE "users" ("id" uuid PRIMARY KEY, "email" varchar(255) UNIQUE NOT NULL, "email_verified" boolean, "created_at" timestamptz)`)
-	schema := authSchema(t)
+	const id = "0199a7a4-98d0-7000-8000-0123456789ab"
+	schema := compileIDs(t, always(id), declared(authSchema(t))...)
 	migrate(t, s, schema)
 
-	const id = "0199a7a4-98d0-7000-8000-0123456789ab"
 	signIn(t, s, schema, id)
 	got, err := s.FindOne(t.Context(), schema.Table("session"), sessionByToken(id))
 	if err != nil || got["userId"] != id || got.Record("user").String("id") != id {

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"path/filepath"
 	"runtime"
@@ -30,6 +31,7 @@ const (
 	statementTimeout = 30 * time.Second
 	cancelTimeout    = 250 * time.Millisecond
 	busyTimeout      = 5 * time.Second
+	busyPause        = 20 * time.Millisecond
 	// A connection is replaced now and then, so that a fail-over or a change of
 	// the name's address is noticed.
 	connectionLife = 30 * time.Minute
@@ -57,8 +59,9 @@ const (
 // PostgreSQL is reached through pgx; the parameters of the URL, and the PG…
 // variables of the environment, mean what pgx and libpq say. Without one,
 // connect_timeout is 5 (seconds). A pooler that refuses statement_timeout at the
-// start of a connection is pleased by an empty "statement_timeout=". One that
-// gives each transaction another connection, as PgBouncer can, needs
+// start of a connection is pleased by an empty "statement_timeout=": then the
+// store alone stops its own statements, five seconds after [StatementTimeout].
+// One that gives each transaction another connection, as PgBouncer can, needs
 // "default_query_exec_mode=exec" as well. When a context ends during a
 // statement, the server is asked to stop it and has a quarter of a second to say
 // so: after that the connection is given up.
@@ -169,13 +172,56 @@ func postgresConfig(rawURL string, o *options) (*pgx.ConnConfig, error) {
 	config.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: cancelTimeout}
 	}
-	switch t, ok := config.RuntimeParams["statement_timeout"]; {
+	limit := o.handOver()
+	switch text, ok := config.RuntimeParams["statement_timeout"]; {
 	case !ok:
-		config.RuntimeParams["statement_timeout"] = strconv.FormatInt(milliseconds(o.handOver()), 10)
-	case t == "":
+		config.RuntimeParams["statement_timeout"] = strconv.FormatInt(milliseconds(limit), 10)
+	case text == "":
 		delete(config.RuntimeParams, "statement_timeout")
+	default:
+		limit = postgresDuration(text)
+	}
+	if limit > 0 {
+		// Of a server that has gone without a word nothing else tells.
+		limit += connectTimeout
+		o.statement = &limit
 	}
 	return config, nil
+}
+
+// maxPostgresDuration is what the server counts in 32 bits, in milliseconds.
+const maxPostgresDuration = float64(math.MaxInt32 * time.Millisecond)
+
+// postgresUnits are those of PostgreSQL's settings, the longer ones first among
+// those that end alike.
+var postgresUnits = []struct {
+	suffix string
+	unit   time.Duration
+}{
+	{"us", time.Microsecond},
+	{"ms", time.Millisecond},
+	{"s", time.Second},
+	{"min", time.Minute},
+	{"h", time.Hour},
+	{"d", 24 * time.Hour},
+	{"", time.Millisecond},
+}
+
+// postgresDuration reads a setting that counts milliseconds where it has no
+// unit. What the server would not take is zero.
+func postgresDuration(text string) time.Duration {
+	for _, u := range postgresUnits {
+		number, ok := strings.CutSuffix(strings.TrimSpace(text), u.suffix)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+		if n *= float64(u.unit); err == nil && n >= 0 && n <= maxPostgresDuration {
+			return time.Duration(n)
+		}
+		return 0
+	}
+	return 0
 }
 
 // milliseconds rounds up: zero is no limit to a server.
@@ -198,8 +244,7 @@ func openSQLite(file string, o *options) (*Store, error) {
 		return nil, fmt.Errorf("database URL: %w", err)
 	}
 	pool := sqlitePool(sql.OpenDB(connector), memory, o)
-	// A file that cannot be opened will not mend itself, as a server may.
-	if err := pool.PingContext(context.Background()); err != nil {
+	if err := pingFile(pool); err != nil {
 		return nil, errors.Join(fmt.Errorf("database URL: the file cannot be opened or created, is no SQLite database, or its folder does not exist: %w", err), pool.Close())
 	}
 	s := opened(bun.NewDB(pool, sqlitedialect.New()), o)
@@ -222,6 +267,19 @@ func sqliteDSN(file string, memory bool) string {
 	}
 	dsn.RawQuery = pragmas.Encode()
 	return dsn.String()
+}
+
+// pingFile opens the file: one that cannot be opened will not mend itself, as a
+// server may. While another process switches the write-ahead log on, though,
+// SQLite says that the file is locked, and does not wait as it does otherwise.
+func pingFile(pool *sql.DB) error {
+	for end := time.Now().Add(busyTimeout); ; {
+		err := pool.PingContext(context.Background())
+		if err == nil || !strings.Contains(err.Error(), "database is locked") || time.Now().After(end) {
+			return err
+		}
+		<-time.After(busyPause)
+	}
 }
 
 func sqlitePool(pool *sql.DB, memory bool, o *options) *sql.DB {

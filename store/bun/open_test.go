@@ -182,6 +182,28 @@ func TestPostgresTimeoutsAreSetUnlessTheURLHasThem(t *testing.T) {
 	}
 }
 
+func TestStatementTimeoutOfTheURLIsReadAsPostgresReadsIt(t *testing.T) {
+	t.Parallel()
+	s := open(t, testenv.Postgres(t))
+	for text, want := range map[string]time.Duration{
+		"0": 0, "1234": 1234 * time.Millisecond, " 1234 ": 1234 * time.Millisecond, "1500us": 1500 * time.Microsecond, "20ms": 20 * time.Millisecond,
+		"2s": 2 * time.Second, "1.5 s": 1500 * time.Millisecond, "5min": 5 * time.Minute, "5 min ": 5 * time.Minute, "1h": time.Hour, "1d": 24 * time.Hour,
+		"2147483647": 2147483647 * time.Millisecond,
+	} {
+		if got := bunstore.PostgresDuration(text); got != want {
+			t.Errorf("%q is %v, want %v", text, got, want)
+		}
+		if _, err := s.DB().DB.ExecContext(t.Context(), "SELECT set_config('statement_timeout', $1, true)", text); err != nil {
+			t.Errorf("the server does not take %q: %v", text, err)
+		}
+	}
+	for _, text := range []string{"-1", "x", "s", "", "nan", "inf", "2147483648", "1e99d", "5 weeks"} {
+		if got := bunstore.PostgresDuration(text); got != 0 {
+			t.Errorf("%q, which the server does not take, is %v", text, got)
+		}
+	}
+}
+
 func TestBunQueriesWorkOnTheSamePool(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, url string) {

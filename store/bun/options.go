@@ -52,7 +52,8 @@ func (o *options) refuse(format string, args ...any) {
 // Like [MaxIdle], [MaxLifetime] and [MaxIdleTime] it sets the pool of [Open];
 // given to [New] it sets the pool of the *bun.DB for everybody who uses that.
 // None of the four changes the one connection that is an in-memory SQLite
-// database.
+// database of Open; such a one that is given to New has to be limited to one
+// connection, for ever, by whoever made it.
 func MaxOpen(connections int) Option {
 	return func(o *options) {
 		if connections < 1 {
@@ -87,10 +88,11 @@ func MaxIdleTime(d time.Duration) Option {
 	return func(o *options) { o.idle = o.duration("MaxIdleTime", d) }
 }
 
-// AcquireTimeout sets how long a call, or the begin of a transaction, waits for
-// a connection: for one of the pool to be free or, where the pool may still
-// grow, for a new one, so it should be longer than connecting takes. On SQLite
-// a writer waits as long for the writers before it. Beyond that, the call is
+// AcquireTimeout sets how long a call waits for a connection: for one of the
+// pool to be free or, where the pool may still grow, for a new one, so it should
+// be longer than connecting takes. A transaction waits as long to begin, the
+// server's answer included. On SQLite a writer waits as long for the writers
+// before it. Beyond that, the call is
 // [store.ErrUnavailable]. The default is 5 seconds; a context that ends earlier
 // ends the wait earlier, and with zero it alone does.
 func AcquireTimeout(d time.Duration) Option {
@@ -104,9 +106,13 @@ func AcquireTimeout(d time.Duration) Option {
 // With [Open] the server of PostgreSQL or MariaDB watches over it, also for the
 // application's own queries; the default is 30 seconds, and a
 // statement_timeout in the URL wins over the option. MySQL stops only queries
-// so, and writes when they wait for a row that long (in whole seconds). On
-// SQLite and SQL Server, and with [New], the store ends the context of its own
-// statements, and there is no limit by default.
+// so, and writes when they wait for a row that long (in whole seconds). A server
+// that has not answered five seconds after that is given up: on PostgreSQL by
+// the store, for its own statements and the commit of [Store.Tx], on MySQL and
+// MariaDB by the connection, for everything.
+//
+// On SQLite and SQL Server, and with [New], the store ends the context of its
+// own statements and of the commit, and there is no limit by default.
 func StatementTimeout(d time.Duration) Option {
 	return func(o *options) { o.statement = o.duration("StatementTimeout", d) }
 }

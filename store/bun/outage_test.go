@@ -4,11 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/uptrace/bun"
 	bundialect "github.com/uptrace/bun/dialect"
 
 	"github.com/ostiary/ostiary/internal/testenv"
@@ -213,6 +215,131 @@ func TestCommitIsLeftWhenTheContextEnds(t *testing.T) {
 	})
 }
 
+// A server that has gone without a word: nothing ends these calls but the store.
+func TestSilentServerIsLeftWithoutADeadline(t *testing.T) {
+	t.Parallel()
+	onServers(t, func(t *testing.T, url string) {
+		const limit = 300 * time.Millisecond
+		limits := []bunstore.Option{bunstore.StatementTimeout(limit), bunstore.AcquireTimeout(limit), bunstore.MaxOpen(5)}
+		schema := authSchema(t)
+		migrate(t, open(t, url), schema)
+		for name, c := range map[string]struct {
+			open  func(t *testing.T, url string) *bunstore.Store
+			grace time.Duration
+		}{
+			"Open": {func(t *testing.T, url string) *bunstore.Store { return open(t, url, limits...) }, 5 * time.Second},
+			"New": {func(t *testing.T, url string) *bunstore.Store {
+				return bunstore.New(open(t, url, bunstore.StatementTimeout(0)).DB(), limits...)
+			}, 0},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				proxy := testenv.NewProxy(t, url)
+				leavesSilence(t, c.open(t, testenv.Through(url, proxy)), schema, proxy, limit+c.grace)
+			})
+		}
+	})
+	t.Run("PostgreSQL with limits of the URL", func(t *testing.T) {
+		t.Parallel()
+		url, schema := testenv.Postgres(t), authSchema(t)
+		migrate(t, open(t, url), schema)
+		for _, parameter := range []string{"statement_timeout=300ms", "statement_timeout="} {
+			t.Run(parameter, func(t *testing.T) {
+				t.Parallel()
+				proxy := testenv.NewProxy(t, url)
+				s := open(t, with(testenv.Through(url, proxy), parameter), bunstore.StatementTimeout(time.Second), bunstore.AcquireTimeout(300*time.Millisecond), bunstore.MaxOpen(5))
+				leavesSilence(t, s, schema, proxy, 6*time.Second)
+			})
+		}
+	})
+}
+
+// leavesSilence checks that what is done on connections that exist does not wait
+// for a silent server beyond the limit, nor to begin a transaction for as long.
+func leavesSilence(t *testing.T, s *bunstore.Store, schema *store.Schema, proxy *testenv.Proxy, limit time.Duration) {
+	t.Helper()
+	count := func(ctx context.Context) error {
+		_, err := s.Count(ctx, schema.Table("user"), store.Where{})
+		return err
+	}
+	// Connections that are open, so that it is not connecting that fails.
+	exhausted(t, s)()
+	begun, hung := make(chan struct{}), make(chan struct{})
+	inTx := func(fn func(ctx context.Context) error) error {
+		return s.Tx(t.Context(), func(ctx context.Context) error {
+			if err := count(ctx); err != nil {
+				return fmt.Errorf("before it fell silent: %w", err)
+			}
+			begun <- struct{}{}
+			<-hung
+			return fn(ctx)
+		})
+	}
+	calls := map[string]func() error{
+		"statement":    func() error { <-hung; return count(t.Context()) },
+		"begin":        func() error { <-hung; return s.Tx(t.Context(), func(context.Context) error { return nil }) },
+		"statement in": func() error { return inTx(count) },
+		"commit":       func() error { return inTx(func(context.Context) error { return nil }) },
+	}
+	type outcome struct {
+		name string
+		err  error
+		took time.Duration
+	}
+	outcomes := make(chan outcome, len(calls))
+	var began time.Time
+	for name, call := range calls {
+		go func() {
+			err := call()
+			outcomes <- outcome{name, err, time.Since(began)}
+		}()
+	}
+	for range 2 {
+		<-begun
+	}
+	proxy.Hang()
+	began = time.Now()
+	close(hung)
+	patience := time.After(limit + quick)
+	for len(calls) > 0 {
+		select {
+		case o := <-outcomes:
+			delete(calls, o.name)
+			if !errors.Is(o.err, store.ErrUnavailable) || errors.Is(o.err, context.DeadlineExceeded) || errors.Is(o.err, context.Canceled) {
+				t.Errorf("%s: got error %v, want unavailable and nobody's context", o.name, o.err)
+			}
+			if o.name == "begin" && o.took > quick {
+				t.Errorf("%s: it took %v", o.name, o.took)
+			}
+		case <-patience:
+			t.Errorf("%d calls still wait for the silent server after %v", len(calls), limit+quick)
+			proxy.Stop()
+			return
+		}
+	}
+}
+
+// The lookup of a session, whose context the engine bounds, costs no more for
+// the limits.
+func TestLimitsCostNothingWhereTheContextEndsEarlier(t *testing.T) { //nolint:paralleltest // it counts what the process allocates
+	s, schema := open(t, sqliteFile(t), bunstore.AcquireTimeout(0)), authSchema(t)
+	migrate(t, s, schema)
+	signIn(t, s, schema, "1")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	lookup := func(s *bunstore.Store) float64 {
+		return testing.AllocsPerRun(200, func() {
+			if _, err := s.FindOne(ctx, schema.Table("session"), sessionByToken("1")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	limited := bunstore.New(s.DB(), bunstore.AcquireTimeout(time.Hour), bunstore.StatementTimeout(time.Hour))
+	if without, with := lookup(s), lookup(limited); with > without {
+		t.Errorf("a lookup makes %v allocations with limits, %v without", with, without)
+	}
+}
+
 // killOthers ends every other connection to the database.
 func killOthers(ctx context.Context, t *testing.T, s *bunstore.Store) {
 	t.Helper()
@@ -321,8 +448,9 @@ func TestExhaustedPoolIsUnavailable(t *testing.T) {
 	everywhere(t, func(t *testing.T, url string) {
 		s, schema := open(t, url, bunstore.MaxOpen(2), bunstore.AcquireTimeout(20*time.Millisecond)), authSchema(t)
 		given := bunstore.New(s.DB(), bunstore.AcquireTimeout(20*time.Millisecond))
-		migrate(t, s, schema)
-		signIn(t, s, schema, "1")
+		patient := open(t, url)
+		migrate(t, patient, schema)
+		signIn(t, patient, schema, "1")
 		release := exhausted(t, s)
 		operations := func(s *bunstore.Store) map[string]func(ctx context.Context) error {
 			calls := operations(s, schema)
@@ -358,7 +486,11 @@ func TestCallBesideTheTransactionDoesNotWaitForEver(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, url string) {
 		s, schema := open(t, url, bunstore.MaxOpen(1), bunstore.AcquireTimeout(20*time.Millisecond)), authSchema(t)
-		migrate(t, s, schema)
+		migrate(t, open(t, url), schema)
+		// Making the connection may take longer than it is waited for.
+		if err := s.DB().PingContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		err := s.Tx(t.Context(), func(context.Context) error { return addUser(t.Context(), s, schema, "1") })
 		if !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("got error %v", err)
@@ -366,8 +498,9 @@ func TestCallBesideTheTransactionDoesNotWaitForEver(t *testing.T) {
 	})
 	t.Run("SQLite writer", func(t *testing.T) {
 		t.Parallel()
-		s, schema := open(t, sqliteFile(t), bunstore.AcquireTimeout(20*time.Millisecond)), authSchema(t)
-		migrate(t, s, schema)
+		url, schema := sqliteFile(t), authSchema(t)
+		s := open(t, url, bunstore.AcquireTimeout(20*time.Millisecond))
+		migrate(t, open(t, url), schema)
 		for name, write := range map[string]func() error{
 			"Create": func() error { return addUser(t.Context(), s, schema, "1") },
 			"Tx":     func() error { return s.Tx(t.Context(), s.Ping) },
@@ -414,6 +547,37 @@ func TestStatementTimeoutIsUnavailable(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What is done to large tables takes its time, also by calls of the store.
+func TestMigrationOfTheApplicationOutlastsTheStatementTimeout(t *testing.T) {
+	t.Parallel()
+	url, schema := testenv.Postgres(t), authSchema(t)
+	holder := open(t, url)
+	migrate(t, holder, schema)
+	signIn(t, holder, schema, "1")
+	var s *bunstore.Store
+	s = bunstore.New(open(t, url).DB(), bunstore.StatementTimeout(300*time.Millisecond), bunstore.Migrations(bunstore.MigrationGroup{
+		Name: "app",
+		Migrations: []bunstore.Migration{{Name: "one", Up: func(ctx context.Context, _ bun.IDB) error {
+			_, err := s.Update(ctx, schema.Table("session"), store.All(), store.Record{"hits": 2})
+			return err
+		}}},
+	}))
+	done := make(chan error, 1)
+	err := holder.Tx(t.Context(), func(ctx context.Context) error {
+		if _, err := holder.Update(ctx, schema.Table("session"), store.All(), store.Record{"hits": 1}); err != nil {
+			return err
+		}
+		go func() { done <- s.Migrate(t.Context(), schema) }()
+		if err := waiting(t, holder, 1); err != nil {
+			return err
+		}
+		return holder.IDB(ctx).NewRaw("SELECT pg_sleep(0.6)").Scan(ctx, new(string))
+	})
+	if err := errors.Join(err, <-done); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestServersOwnTimeoutIsUnavailable(t *testing.T) {

@@ -19,12 +19,17 @@ var _ store.Planner = (*Store)(nil)
 // its name. What is there already is never changed or dropped. The warnings
 // name what differs and stays as it is: a column of another type, one that may
 // be null and should not, one without its foreign key, text that is compared
-// without regard to case.
+// without regard to case, a unique index that keeps more out than it should.
 //
 // A required column that is missing from a table with rows gets the field's
 // Default in those, or what its DefaultFunc returns; without either the plan is
-// refused. So it is when the name of a missing index is taken, when what should
-// be unique is not, and when a view stands where a table should.
+// refused, as it is when that refers to a row which is not there. So it is when
+// the name of a missing table or index is taken, when what should be unique is
+// not, when a view stands where a table should, when nothing keeps the ids of a
+// table apart, and when a column cannot keep the ids of the policy, or has none
+// made by the database where the policy leaves them to it. A function of
+// [store.IDFunc] is called for one id where the column is not text, to see
+// whether it fits.
 func (s *Store) Plan(ctx context.Context, schema *store.Schema) (*store.Plan, error) {
 	groups, err := s.ready(ctx, schema)
 	if err != nil {
@@ -116,10 +121,13 @@ type plan struct {
 	rules []rule
 
 	tables, columns, indexes, references []*change
-	// filled and unique are what depends on the rows that are there.
-	filled []*store.Field
-	unique []uniqueRows
-	owner  map[*store.Field]*store.Table
+	// filled, pointing and unique are what depends on the rows that are there:
+	// columns that lack a value for them, columns whose value refers to a row, and
+	// indexes.
+	filled   []*store.Field
+	pointing []columnDef
+	unique   []uniqueRows
+	owner    map[*store.Field]*store.Table
 
 	steps             []step
 	warnings, refused []string
@@ -201,6 +209,10 @@ func (p *plan) table(t *store.Table) {
 	live := p.live.table(t.DBName())
 	switch {
 	case live == nil:
+		if p.live.takenByOther(t.DBName()) {
+			p.refuse("the name of table %q is taken by something that is no table: rename or drop that, or give the table another name", t.DBName())
+			return
+		}
 		p.create(t)
 	case live.view:
 		p.refuse("%q is a view, and a table of that name is needed: rename the view, or give the table another name", t.DBName())
@@ -273,6 +285,7 @@ func (p *plan) addColumns(t *store.Table) {
 		}
 		def := p.column(t, f)
 		def.collation = p.live.collation
+		def.strict = p.live.table(t.DBName()).strict
 		if f.Required {
 			def.fill = fillValue(f)
 			if def.fill == nil {
@@ -280,13 +293,17 @@ func (p *plan) addColumns(t *store.Table) {
 			}
 		}
 		c := &change{table: t}
+		refers := f.References != nil && p.canEnforce(t, f)
 		switch {
-		case f.References == nil || !p.canEnforce(t, f):
+		case !refers:
 		case p.canRefer(f):
 			ref := p.reference(t, f)
 			def.refer = &ref
 		default:
 			p.refer(t, f)
+		}
+		if refers && def.fill != nil {
+			p.pointing = append(p.pointing, def)
 		}
 		c.columns = []columnDef{def}
 		p.columns = append(p.columns, c)
@@ -343,6 +360,9 @@ func (p *plan) reference(t *store.Table, f *store.Field) reference {
 
 func (p *plan) index(t *store.Table, fields []string, unique bool) {
 	columns := columnNames(t, fields)
+	if unique {
+		p.warnStricter(t, fields, columns)
+	}
 	if p.live.serving(t.DBName(), columns, unique) != nil {
 		return
 	}
@@ -391,13 +411,18 @@ func indexNoun(unique bool) string {
 func (p *plan) examine(ctx context.Context, c conn) error {
 	for _, f := range p.filled {
 		t := p.owner[f]
-		n, err := number(ctx, c, "SELECT CASE WHEN EXISTS (SELECT 1 FROM "+qualified(p.dialect, t)+") THEN 1 ELSE 0 END")
+		found, err := p.hasRows(ctx, c, t, "")
 		if err != nil {
 			return err
 		}
-		if n > 0 {
+		if found {
 			p.refuse("table %q has rows and no column %q, which is required: give the field %q of %q a Default, or let it be null until all rows have a value",
 				t.DBName(), f.DBName(), f.Name, t.Name)
+		}
+	}
+	for _, def := range p.pointing {
+		if err := p.examineTarget(ctx, c, def); err != nil {
+			return err
 		}
 	}
 	for _, u := range p.unique {
@@ -415,6 +440,37 @@ func (p *plan) examine(ctx context.Context, c conn) error {
 		}
 	}
 	return nil
+}
+
+// examineTarget looks for the row that rows which are there are to refer to.
+func (p *plan) examineTarget(ctx context.Context, c conn, def columnDef) error {
+	f, t := def.field, p.owner[def.field]
+	target := f.References.Target()
+	column := target.Field(f.References.Field).DBName()
+	found, err := p.hasRows(ctx, c, t, "")
+	switch {
+	case err != nil || !found:
+		return err
+	case p.traits.bareRefer:
+		p.refuse("table %q has rows, and no column %q can be added to them that refers to %q and has a value: let the field %q of %q be null until all rows have one",
+			t.DBName(), f.DBName(), target.DBName(), f.Name, t.Name)
+		return nil
+	}
+	if p.live.column(target.DBName(), column) != nil {
+		found, err = p.hasRows(ctx, c, target, " WHERE "+p.dialect.quote(column)+" = "+p.dialect.literal(f.Type, def.fill))
+		if err != nil || found {
+			return err
+		}
+	}
+	p.refuse("table %q has rows, and the default of its new column %q refers to no row of %q: add that row first, or let the field %q of %q be null until all rows have a value",
+		t.DBName(), f.DBName(), target.DBName(), f.Name, t.Name)
+	return nil
+}
+
+// hasRows tells whether the table has rows under the condition, empty for any.
+func (p *plan) hasRows(ctx context.Context, c conn, t *store.Table, where string) (bool, error) {
+	n, err := number(ctx, c, "SELECT CASE WHEN EXISTS (SELECT 1 FROM "+qualified(p.dialect, t)+where+") THEN 1 ELSE 0 END")
+	return n > 0, err
 }
 
 func occurrences(n int64) string {

@@ -2,13 +2,18 @@ package bunstore_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	bundialect "github.com/uptrace/bun/dialect"
+
 	"github.com/ostiary/ostiary/internal/testenv"
 	"github.com/ostiary/ostiary/store"
+	bunstore "github.com/ostiary/ostiary/store/bun"
 )
 
 // drifted is a schema over tables that the tests make in other ways.
@@ -90,25 +95,130 @@ func typeless(warnings []string) []string {
 	return out
 }
 
-func TestPlanWarnsOfIDsThatTheDatabaseDoesNotMake(t *testing.T) {
+const (
+	oneUUID   = "0199a7a4-98d0-7000-8000-0123456789ab"
+	oneNumber = "42"
+)
+
+// always is a policy of ids of the application's own making.
+func always(id string) store.IDs {
+	return store.IDFunc(func(string) (string, error) { return id, nil })
+}
+
+// What the plan says of ids is what becomes of rows: where it refuses, none could
+// be written, read or found, and where it does not, all of that works.
+func TestPlanRefusesIDsThatTheColumnsCannotKeep(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, url string) {
-		s := open(t, url)
-		execute(t, s, `CREATE TABLE "users" ("id" bigint NOT NULL PRIMARY KEY)`, `CREATE TABLE "teams" ("id" varchar(64) NOT NULL PRIMARY KEY)`)
-		schema, err := store.NewSchema(store.Naming{}, store.SerialIDs(), store.Table{Name: "user"}, store.Table{Name: "team"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := strings.Join(fullPlan(t, s, schema).Warnings, "\n")
-		for _, want := range []string{
-			`column "id" of table "users" has no default, though the database is to make the ids`,
-			`which is not for serial ids`,
-		} {
-			if !strings.Contains(got, want) {
-				t.Errorf("the warnings do not say %s:\n%s", want, got)
+	const (
+		all    = "PostgreSQL SQLite MariaDB"
+		others = "SQLite MariaDB"
+	)
+	failing := store.IDFunc(func(string) (string, error) { return "", errors.New("no ids today") })
+	for name, c := range map[string]struct {
+		ids       store.IDs
+		team, ref string // the types of the id, and of the column that refers to it
+		on        string // the databases
+		refused   string // part of the reason, empty for none
+		unknown   bool   // nothing can be written to see it
+	}{
+		"numbers that nobody makes, in text":    {store.SerialIDs(), "varchar(64) NOT NULL PRIMARY KEY", "varchar(64)", all, `which cannot keep serial ids`, false},
+		"numbers that nobody makes":             {store.SerialIDs(), "bigint NOT NULL PRIMARY KEY", "bigint", all, `column "id" of table "teams" has no default, though the database is to make the ids: `, false},
+		"numbers that the database makes":       {store.SerialIDs(), "SERIAL", "bigint", all, "", false},
+		"numbers referred to by text":           {store.SerialIDs(), "SERIAL", "varchar(64)", others, "", false},
+		"numbers referred to by text, strictly": {store.SerialIDs(), "SERIAL", "varchar(64)", "PostgreSQL", `column "team_id" of table "users" is character varying(64), which cannot keep serial ids`, false},
+		"numbers referred to by decimals":       {store.SerialIDs(), "SERIAL", "decimal(20)", all, "", false},
+		"numbers referred to by fractions":      {store.SerialIDs(), "SERIAL", "double precision", all, `which cannot keep serial ids`, false},
+		"text in a number that counts":          {store.RandomIDs(), "SERIAL", "bigint", all, `which cannot keep text ids`, false},
+		"text in a number":                      {store.RandomIDs(), "bigint NOT NULL PRIMARY KEY", "bigint", "PostgreSQL MariaDB", `which cannot keep text ids`, false},
+		"text in any type":                      {store.RandomIDs(), "bigint NOT NULL PRIMARY KEY", "bigint", "SQLite", "", false},
+		"text in any type of a strict table":    {store.RandomIDs(), "int NOT NULL PRIMARY KEY", "int", "strict SQLite", `which cannot keep text ids`, false},
+		"text in a UUID":                        {store.RandomIDs(), "uuid NOT NULL PRIMARY KEY", "uuid", "PostgreSQL MariaDB", `which cannot keep text ids`, false},
+		"text in a time":                        {store.RandomIDs(), "timestamp NOT NULL PRIMARY KEY", "varchar(64)", "PostgreSQL", `which cannot keep text ids`, false},
+		"own UUIDs in a UUID":                   {always(oneUUID), "uuid NOT NULL PRIMARY KEY", "uuid", all, "", false},
+		"own UUIDs in a number":                 {always(oneUUID), "bigint NOT NULL PRIMARY KEY", "bigint", "PostgreSQL MariaDB", `which cannot keep text ids`, false},
+		"own numbers in a number":               {always(oneNumber), "bigint NOT NULL PRIMARY KEY", "bigint", all, "", false},
+		"own numbers in a UUID":                 {always(oneNumber), "uuid NOT NULL PRIMARY KEY", "uuid", "PostgreSQL MariaDB", `which cannot keep text ids`, false},
+		"own ids that cannot be made":           {failing, "uuid NOT NULL PRIMARY KEY", "uuid", all, "", true},
+		"UUIDs in text":                         {store.UUIDv4(), "varchar(64) NOT NULL PRIMARY KEY", "varchar(64)", all, "", false},
+		"UUIDs in a UUID":                       {store.UUIDv7(), "uuid NOT NULL PRIMARY KEY", "uuid", all, "", false},
+		"UUIDs in a number":                     {store.UUIDv4(), "SERIAL", "bigint", all, `which cannot keep uuid ids`, false},
+		"UUIDs that nobody makes":               {store.DatabaseUUIDs(), "varchar(64) NOT NULL PRIMARY KEY", "varchar(64)", "PostgreSQL", `has no default`, false},
+		"UUIDs that the store makes":            {store.DatabaseUUIDs(), "varchar(64) NOT NULL PRIMARY KEY", "varchar(64)", others, "", false},
+		"UUIDs that a default makes":            {store.DatabaseUUIDs(), "varchar(64) DEFAULT gen_random_uuid() PRIMARY KEY", "varchar(64)", "PostgreSQL", "", false},
+		"a type that is unknown":                {store.RandomIDs(), "name NOT NULL PRIMARY KEY", "name", "PostgreSQL", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			everyServer(t, func(t *testing.T, s *bunstore.Store) {
+				if server := t.Name()[strings.LastIndexByte(t.Name(), '/')+1:]; !strings.Contains(c.on, server) {
+					t.Skip("another case is for", server)
+				}
+				counting := map[bundialect.Name]string{
+					bundialect.SQLite: "integer PRIMARY KEY AUTOINCREMENT", bundialect.MySQL: "bigint AUTO_INCREMENT PRIMARY KEY", bundialect.PG: "bigserial PRIMARY KEY",
+				}[s.DB().Dialect().Name()]
+				id, options := strings.ReplaceAll(c.team, "SERIAL", counting), ""
+				if strings.HasPrefix(c.on, "strict") {
+					options = " STRICT"
+				}
+				execute(t, s, `CREATE TABLE "teams" ("id" `+id+`)`+options, `CREATE TABLE "users" ("id" `+id+`, "team_id" `+c.ref+`)`+options)
+				schema := compileIDs(
+					t, c.ids, store.Table{Name: "team"},
+					store.Table{Name: "user", Fields: []*store.Field{{Name: "teamId", Type: store.String, References: &store.Reference{Table: "team"}}}},
+				)
+				refused := strings.Join(fullPlan(t, s, schema).Refused, "\n")
+				if c.refused == "" && refused != "" || !strings.Contains(refused, c.refused) {
+					t.Errorf("refused: %q, want %q", refused, c.refused)
+				}
+				var unsafe *store.UnsafeError
+				if err := s.Migrate(t.Context(), schema); errors.As(err, &unsafe) != (c.refused != "") {
+					t.Errorf("Migrate: got error %v", err)
+				}
+				if c.unknown {
+					return
+				}
+				if err := useIDs(t.Context(), s, schema); (err != nil) != (c.refused != "") {
+					t.Errorf("with such ids: got error %v", err)
+				}
+			})
+		})
+	}
+}
+
+// useIDs writes a row that refers to another one, finds both by their ids and
+// deletes them.
+func useIDs(ctx context.Context, s *bunstore.Store, schema *store.Schema) error {
+	made := func(r store.Record, table string) (store.Record, error) {
+		if !schema.IDs().ByDatabase() {
+			id, err := schema.IDs().New(rand.Reader, table)
+			if err != nil {
+				return nil, err
 			}
+			r["id"] = id
 		}
+		return s.Create(ctx, schema.Table(table), r)
+	}
+	team, err := made(store.Record{}, "team")
+	if err != nil {
+		return err
+	}
+	user, err := made(store.Record{"teamId": team.String("id")}, "user")
+	if err != nil {
+		return err
+	}
+	found, err := s.FindOne(ctx, schema.Table("user"), store.Query{
+		Where: store.And(store.Eq("id", user.String("id")), store.Eq("teamId", team.String("id"))), Join: []string{"teamId"},
 	})
+	if err != nil {
+		return err
+	}
+	if found.String("teamId") != team.String("id") || found.Record("team").String("id") != team.String("id") || team.String("id") == "" {
+		return fmt.Errorf("got %v of team %v", found, team)
+	}
+	n, err := s.Delete(ctx, schema.Table("user"), store.Eq("id", user.String("id")))
+	if err == nil && n != 1 {
+		err = fmt.Errorf("%d users were deleted", n)
+	}
+	return err
 }
 
 func TestPlanRefusesTablesThatAreNone(t *testing.T) {
@@ -199,10 +309,11 @@ func TestIndexNameThatAnotherTableOfTheSchemaHasIsNoProblem(t *testing.T) {
 	onEach(t, func(t *testing.T, url string) {
 		s := open(t, url)
 		naming := store.SnakePlural()
-		naming.Tables = map[string]string{"api": "api", "apiKey": "api_key"}
+		naming.Tables = map[string]string{"apiKey": "api_key"}
 		key := store.Table{Name: "apiKey", Fields: []*store.Field{{Name: "hash", Type: store.String, Indexed: true}}}
 		api := store.Table{Name: "api", Fields: []*store.Field{{Name: "keyHash", Type: store.String, Indexed: true}}}
 		migrate(t, s, compile(t, naming, key))
+		naming.Tables["api"] = "api"
 		both := compile(t, naming, api, key)
 		migrate(t, s, both)
 		if p := fullPlan(t, s, both); len(p.Statements)+len(p.Refused) > 0 {

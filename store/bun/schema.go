@@ -55,6 +55,13 @@ type traits struct {
 	// onePath tells that no row may be reached on two ways, nor any table refer
 	// to itself, by references that change rows on delete.
 	onePath bool
+	// coerces tells that text and numbers compare, and that a column of text takes
+	// numbers; anyValue that a column keeps what it is given, of whichever type,
+	// unless it is the key that counts or the table is strict.
+	coerces, anyValue bool
+	// bareRefer tells that a column which refers to a row cannot be added with a
+	// value to rows that are there.
+	bareRefer bool
 	// addColumn and restrict are words that differ, options what follows a new
 	// table before the collation of its text.
 	addColumn, restrict, options string
@@ -74,6 +81,8 @@ type columnDef struct {
 	// length is the most characters of text that is part of an index, 0 where
 	// there is no limit.
 	length int
+	// strict tells that the table takes no type but SQLite's own.
+	strict bool
 	// collation is that of text where the table's own may be another one.
 	collation string
 	// fill is what rows that are there get, nil for null.

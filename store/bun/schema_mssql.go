@@ -27,6 +27,7 @@ func (mssql) traits() traits {
 		namedPrimary: true,
 		oneNull:      true,
 		onePath:      true,
+		coerces:      true,
 		addColumn:    "ADD ",
 		restrict:     "NO ACTION",
 		guard:        mssqlGuard,
@@ -113,7 +114,9 @@ func (mssql) kinds(liveType string) kinds {
 	case "float", "real", "decimal", "numeric":
 		return kindFloat
 	case "datetime2", "datetimeoffset":
-		return kindTime
+		if fractions(liveType, 7) >= 3 {
+			return kindTime
+		}
 	}
 	return 0
 }
@@ -181,7 +184,8 @@ WHERE o.type IN ('U', 'V') AND o.schema_id = `+id)
 SELECT o.name, i.name, i.is_unique, CASE WHEN i.type IN (1, 2) AND i.is_disabled = 0 THEN 1 ELSE 0 END,
 	CASE WHEN i.has_filter = 0 OR i.is_unique = 1 AND i.filter_definition LIKE '%IS NOT NULL%'
 		AND i.filter_definition NOT LIKE '%[<>=]%' AND i.filter_definition NOT LIKE '%IS NULL%' THEN 1 ELSE 0 END,
-	c.name
+	CASE WHEN i.is_unique = 1 AND i.has_filter = 0 THEN 1 ELSE 0 END,
+	c.name, ''
 FROM sys.objects o
 JOIN sys.indexes i ON i.object_id = o.object_id AND i.name IS NOT NULL
 JOIN sys.index_columns x ON x.object_id = i.object_id AND x.index_id = i.index_id AND x.is_included_column = 0

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/ostiary/ostiary/store"
 )
@@ -27,6 +26,7 @@ func (mysql) traits() traits {
 	return traits{
 		forward: true,
 		commits: true,
+		coerces: true,
 		// What InnoDB takes in its usual row format; utf8mb4 is up to 4 bytes.
 		keyBytes: 3072, charBytes: 4,
 		prefixes:     true,
@@ -84,25 +84,17 @@ func (mysql) generated(ids store.IDs) string {
 
 // literal puts text and JSON in parentheses: without, MySQL has no default for
 // them.
-func (mysql) literal(t store.Type, v any) string {
-	switch v := v.(type) {
-	case bool:
-		if v {
-			return "1"
-		}
-		return "0"
+func (d mysql) literal(t store.Type, v any) string {
+	switch v := d.encode(t, v).(type) {
 	case int64:
 		return strconv.FormatInt(v, 10)
 	case float64:
 		return strconv.FormatFloat(v, 'g', -1, 64)
-	case time.Time:
-		return "'" + v.UTC().Format("2006-01-02 15:04:05.000") + "'"
-	case []string:
-		return "(" + mysqlText(jsonArray(v)) + ")"
 	case string:
+		if t == store.Time {
+			return quoteText(v)
+		}
 		return "(" + mysqlText(v) + ")"
-	case []byte:
-		return "(" + mysqlText(string(v)) + ")"
 	}
 	return "NULL"
 }
@@ -130,7 +122,7 @@ func (mysql) kinds(liveType string) kinds {
 		return kindFloat
 	case "datetime", "timestamp":
 		// Without fractions, or with less, what is read is not what was written.
-		if strings.Contains(liveType, "(3)") || strings.Contains(liveType, "(6)") {
+		if fractions(liveType, 0) >= 3 {
 			return kindTime
 		}
 	}
@@ -175,7 +167,7 @@ SELECT c.TABLE_NAME, t.TABLE_TYPE LIKE '%VIEW%', c.COLUMN_NAME,
 	CASE WHEN c.COLLATION_NAME IS NULL THEN c.COLUMN_TYPE
 		ELSE CONCAT(c.COLUMN_TYPE, ' CHARACTER SET ', c.CHARACTER_SET_NAME, ' COLLATE ', c.COLLATION_NAME) END,
 	c.IS_NULLABLE = 'YES', c.COLUMN_DEFAULT IS NOT NULL OR c.EXTRA LIKE '%auto_increment%' OR c.EXTRA LIKE '%GENERATED%',
-	CASE WHEN c.COLLATION_NAME LIKE '%!_bin' ESCAPE '!' THEN '' ELSE COALESCE(c.COLLATION_NAME, '') END,
+	CASE WHEN c.COLLATION_NAME LIKE '%!_nopad!_bin' ESCAPE '!' OR c.COLLATION_NAME = 'utf8mb4_0900_bin' THEN '' ELSE COALESCE(c.COLLATION_NAME, '') END,
 	CASE WHEN c.DATA_TYPE LIKE '%text' OR c.DATA_TYPE IN ('json', 'enum', 'set') THEN -1 ELSE COALESCE(c.CHARACTER_MAXIMUM_LENGTH, 0) END
 FROM information_schema.COLUMNS c
 JOIN information_schema.TABLES t ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME
@@ -186,7 +178,8 @@ WHERE c.TABLE_SCHEMA = `+where)
 	// An index over the beginning of text serves too: where it is unique it is
 	// stricter than needed, and another one would not make it less so.
 	rows, err = c.QueryContext(ctx, `
-SELECT s.TABLE_NAME, s.INDEX_NAME, s.NON_UNIQUE = 0, s.INDEX_TYPE IN ('BTREE', 'HASH'), 1, COALESCE(s.COLUMN_NAME, '')
+SELECT s.TABLE_NAME, s.INDEX_NAME, s.NON_UNIQUE = 0, s.INDEX_TYPE IN ('BTREE', 'HASH'), 1, 0, COALESCE(s.COLUMN_NAME, ''),
+	COALESCE(CONCAT('its first ', s.SUB_PART, ' characters'), '')
 FROM information_schema.STATISTICS s
 WHERE s.TABLE_SCHEMA = `+where+`
 ORDER BY s.TABLE_NAME, s.INDEX_NAME, s.SEQ_IN_INDEX`)

@@ -88,7 +88,9 @@ func (postgres) kinds(liveType string) kinds {
 	case "real", "double", "numeric":
 		return kindFloat
 	case "timestamp":
-		return kindTime
+		if fractions(liveType, 6) >= 3 {
+			return kindTime
+		}
 	case "json", "jsonb":
 		return kindJSON
 	}
@@ -134,11 +136,21 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relnamespace = `+oid)
 	if err := live.readColumns(rows, err); err != nil {
 		return nil, err
 	}
-	// A plain index is one over columns that can be used.
+	// Sequences and types stand in the way of tables as well. An array's type
+	// makes way.
+	rows, err = c.QueryContext(ctx, `
+SELECT relname::text FROM pg_class WHERE relnamespace = `+oid+`
+UNION SELECT typname::text FROM pg_type WHERE (typcategory <> 'A' OR typtype = 'd') AND typnamespace = `+oid)
+	if err := live.readNames(rows, err); err != nil {
+		return nil, err
+	}
+	// A plain index is one over columns that can be used. Before PostgreSQL 15 null
+	// is never a value, and there is no column to say so.
 	rows, err = c.QueryContext(ctx, `
 SELECT c.relname::text, i.relname::text, x.indisunique,
 	x.indexprs IS NULL AND x.indisvalid AND m.amname = 'btree', x.indpred IS NULL,
-	COALESCE(a.attname::text, '')
+	x.indisunique AND COALESCE((to_jsonb(x) ->> 'indnullsnotdistinct')::boolean, FALSE),
+	COALESCE(a.attname::text, ''), ''
 FROM pg_index x
 JOIN pg_class i ON i.oid = x.indexrelid
 JOIN pg_am m ON m.oid = i.relam

@@ -13,9 +13,13 @@
 //	s, err := bunstore.Open("sqlite:app.db")
 //
 // Either way [Store.Migrate] makes the tables, and then runs the [Migrations]
-// of the application; [Store.Plan] tells what it would do. What the application
-// writes in one transaction with the store, it writes through [Store.IDB], or
-// begins the transaction itself and has the store join it: [Store.JoinTx].
+// of the application; [Store.Plan] tells what it would do.
+//
+// What the application writes in one transaction with the engine, it writes
+// through [Store.IDB] inside auth.Database().Tx; a transaction that it has begun
+// itself the engine joins by auth.WithTx. [Store.Tx] and [Store.JoinTx] are the
+// same for calls of the store alone: contexts of theirs the engine refuses,
+// because it would not learn of the commit.
 //
 // The one thing to know: the store's statements do not go through Bun's query
 // builder. Bun writes the values into the text of a statement, so every call
@@ -82,7 +86,10 @@ type Store struct {
 	projections    projections
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store    = (*Store)(nil)
+	_ store.TxJoiner = (*Store)(nil)
+)
 
 // New returns a store on db, which stays the application's: [Store.Close]
 // leaves it open, and only the options for its pool that are given change that.

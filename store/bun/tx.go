@@ -27,6 +27,8 @@ type openTx struct {
 	conn  *sql.Tx
 	idb   bun.IDB
 	fault func(error) fault
+	// patient lets statements run as long as their contexts last.
+	patient bool
 	// over is why no statement can run any more, nil while they can.
 	over error
 }
@@ -49,6 +51,11 @@ func (x *openTx) use(fn func(conn) error) error {
 type begunTx struct {
 	openTx
 	held bun.Conn
+	// cancel ends the context that the transaction has begun with, which is what
+	// drivers carry out its end with, too.
+	cancel context.CancelFunc
+	// limit is how long the end may take, zero for as long as the context lasts.
+	limit time.Duration
 }
 
 // end closes the transaction, and returns an error when a commit that was asked
@@ -77,12 +84,21 @@ func (x *begunTx) finish(ctx context.Context, end func() error) error {
 	go func() {
 		err := end()
 		_ = x.held.Close()
+		x.cancel()
 		ended <- err
 	}()
+	var late <-chan time.Time
+	if x.limit > 0 {
+		timer := time.NewTimer(x.limit)
+		defer timer.Stop()
+		late = timer.C
+	}
 	select {
 	case err := <-ended:
 		return err
 	case <-ctx.Done():
+	case <-late:
+		x.cancel()
 	}
 	// Mostly it is the driver that has seen the context end, and is quick.
 	patience := time.NewTimer(cancelTimeout)
@@ -91,8 +107,11 @@ func (x *begunTx) finish(ctx context.Context, end func() error) error {
 	case err := <-ended:
 		return err
 	case <-patience.C:
-		return ctx.Err()
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: no answer within %v", store.ErrUnavailable, x.limit)
 }
 
 var errTxDone = fmt.Errorf("%w: the transaction has ended", store.ErrInvalid)
@@ -114,6 +133,10 @@ func (e *endedError) Error() string {
 // The application's own queries become part of the transaction through
 // [Store.IDB]; to have the store join a transaction of the application's, see
 // [Store.JoinTx].
+//
+// It is for calls of the store. The engine refuses the context of fn: it would
+// not learn of the commit that its cookies and hooks have to wait for. With an
+// engine on the store, use auth.Database().Tx instead.
 //
 // A call made inside fn without the context given to it is no part of the
 // transaction. On SQLite, where the transaction is the one writer, such a write
@@ -155,14 +178,25 @@ func (s *Store) Tx(ctx context.Context, fn func(ctx context.Context) error) erro
 	return nil
 }
 
+// begin begins a transaction, on a connection for which it waits no longer than
+// it may, the answer to BEGIN included. On SQLite that has the time-out of the
+// connection instead.
 func (s *Store) begin(ctx context.Context) (*begunTx, error) {
-	x := &begunTx{openTx: openTx{mu: new(sync.Mutex), fault: s.dialect.fault}}
+	x := &begunTx{openTx: openTx{mu: new(sync.Mutex), fault: s.dialect.fault}, limit: s.limit}
+	// It lasts as long as the transaction, so what bounds the begin cannot be its
+	// deadline.
+	begun, cancel := context.WithCancel(ctx)
+	x.cancel = cancel
+	inTime := func() bool { return true }
+	if s.writer == nil && !endsWithin(ctx, s.acquire) {
+		inTime = time.AfterFunc(s.acquire, cancel).Stop
+	}
 	err := s.again(func() error {
-		c, err := s.conn(ctx)
+		c, err := s.conn(begun)
 		if err != nil {
 			return err
 		}
-		tx, err := s.dialect.begin(ctx, c)
+		tx, err := s.dialect.begin(begun, c)
 		if err != nil {
 			_ = c.Close()
 			return err
@@ -170,8 +204,24 @@ func (s *Store) begin(ctx context.Context) (*begunTx, error) {
 		x.held, x.conn, x.idb = c, tx.Tx, tx
 		return nil
 	})
-	return x, err
+	late := !inTime()
+	if err == nil && !late {
+		return x, nil
+	}
+	if err == nil {
+		err = x.end(begun, false)
+	}
+	cancel()
+	if late && ctx.Err() == nil {
+		err = fmt.Errorf("%w: no transaction within %v", store.ErrUnavailable, s.acquire)
+	}
+	return nil, err
 }
+
+// InTx implements [store.TxJoiner]: it reports whether ctx belongs to a
+// transaction on the store's pool, which is one of [Store.Tx] or one that
+// [Store.JoinTx] has joined, also after that has ended.
+func (s *Store) InTx(ctx context.Context) bool { return s.joined(ctx) != nil }
 
 // joined returns the transaction that ctx belongs to, or nil.
 func (s *Store) joined(ctx context.Context) *openTx {
@@ -185,7 +235,7 @@ func (s *Store) read(ctx context.Context, fn func(conn) error) error {
 		return err // nothing was sent, and an open transaction goes on
 	}
 	if x := s.joined(ctx); x != nil {
-		return x.use(func(c conn) error { return s.run(c, fn) })
+		return s.inTx(x, fn)
 	}
 	return s.onPool(ctx, fn)
 }
@@ -196,7 +246,7 @@ func (s *Store) write(ctx context.Context, fn func(conn) error) error {
 		return err
 	}
 	if x := s.joined(ctx); x != nil {
-		return x.use(func(c conn) error { return s.run(c, fn) })
+		return s.inTx(x, fn)
 	}
 	if err := s.writer.enter(ctx, s.acquire); err != nil {
 		return err

@@ -14,6 +14,11 @@ import (
 // Create implements [store.Store]. It writes every column, null where the
 // record says nothing: one text for the table, and no default of the database
 // gets in, except for an id that the database makes.
+//
+// On MySQL and MariaDB it returns the record as it was sent. Reading it may find
+// less, or the same in another form, in what the database keeps in its own way:
+// MySQL orders the keys of JSON, and a time column that another program made
+// without fractions rounds to seconds.
 func (s *Store) Create(ctx context.Context, t *store.Table, r store.Record) (store.Record, error) {
 	row, err := s.create(ctx, t, r)
 	if err != nil {
