@@ -163,3 +163,35 @@ func ExampleStore_JoinTx() {
 	fmt.Println(committed())
 	// Output: <nil>
 }
+
+func ExampleMigrations() {
+	s, err := bunstore.Open("sqlite::memory:", bunstore.Migrations(
+		bunstore.MigrationGroup{Name: "billing", After: []string{"app"}, Migrations: []bunstore.Migration{
+			{Name: "0001_invoices", Up: bunstore.SQL("CREATE TABLE invoices (id text PRIMARY KEY, project_id text REFERENCES projects (id))")},
+		}},
+		bunstore.MigrationGroup{Name: "app", Migrations: []bunstore.Migration{
+			{Name: "0001_projects", Up: bunstore.SQL("CREATE TABLE projects (id text PRIMARY KEY, owner_id text REFERENCES users (id))")},
+		}},
+	))
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = s.Close() }()
+	schema, err := store.NewSchema(store.SnakePlural(), store.UUIDv7(), store.Table{Name: "user"})
+	if err != nil {
+		panic(err)
+	}
+	for range 2 {
+		plan, err := s.Plan(context.Background(), schema)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(len(plan.Statements), "to do")
+		if err := s.Migrate(context.Background(), schema); err != nil {
+			panic(err)
+		}
+	}
+	// Output:
+	// 4 to do
+	// 0 to do
+}
