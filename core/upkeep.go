@@ -33,32 +33,33 @@ type Pruned struct {
 
 // pruneBatch is how many rows are deleted at once: few enough that nobody
 // waits for them.
-const pruneBatch = 500
+const pruneBatch = 100
 
 // Prune deletes sessions and one-time values that have expired, in small
-// batches, oldest first. Database hooks run for each row; a row that they refuse
+// batches with pauses between them, oldest first. Database hooks run for each row; a row that they refuse
 // is left, and the error in the end says how many were. progress, which may be
 // nil, is called after every batch with what has been deleted so far. It returns
 // when nothing else that has expired is left, ctx ends, or the store fails, with
 // what has been deleted until then.
 func (a *Auth) Prune(ctx context.Context, progress func(Pruned)) (Pruned, error) {
-	return a.prune(ctx, func(p Pruned) error {
-		if progress != nil {
-			progress(p)
-		}
-		return ctx.Err()
-	})
-}
-
-func (a *Auth) prune(ctx context.Context, next func(Pruned) error) (done Pruned, err error) {
+	var done Pruned
 	var refused error
 	for _, part := range []struct {
 		table string
 		count *int64
 	}{{TableSession, &done.Sessions}, {TableVerification, &done.Verifications}} {
+		began := time.Now()
 		left, err := a.pruneTable(ctx, part.table, func(n int64) error {
 			*part.count += n
-			return next(done)
+			if progress != nil {
+				progress(done)
+			}
+			took := time.Since(began)
+			if err := pause(ctx, min(prunePauses*took, maxPrunePause)); err != nil {
+				return err
+			}
+			began = time.Now()
+			return nil
 		})
 		if err != nil {
 			return done, fmt.Errorf("prune: %w", err)
@@ -143,8 +144,12 @@ type upkeep struct {
 	done   chan struct{}
 }
 
-// prunePause leaves the database to others between two batches.
-const prunePause = 20 * time.Millisecond
+const (
+	// prunePauses is for how many times as long as a batch took the database is
+	// left to others before the next one, and maxPrunePause for how long at most.
+	prunePauses   = 15
+	maxPrunePause = 100 * time.Millisecond
+)
 
 func (a *Auth) startUpkeep(interval time.Duration) *upkeep {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -168,7 +173,7 @@ func (a *Auth) keepUp(ctx context.Context) {
 			a.log.ErrorContext(ctx, "panic while deleting expired rows", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 		}
 	}()
-	done, err := a.prune(ctx, func(Pruned) error { return pause(ctx, prunePause) })
+	done, err := a.Prune(ctx, nil)
 	switch {
 	case err != nil && ctx.Err() != nil: // closed
 	case errors.Is(err, store.ErrUnavailable):

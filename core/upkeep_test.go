@@ -58,7 +58,7 @@ func TestPruneDeletesWhatHasExpiredAndNothingElse(t *testing.T) {
 	if sessions, verifications := a.left(t); sessions != 1200 || verifications != 1200 {
 		t.Errorf("left are %d sessions and %d verifications", sessions, verifications)
 	}
-	if len(steps) != 6 || steps[0].Sessions != 500 || steps[len(steps)-1] != done {
+	if len(steps) != 24 || steps[0].Sessions != 100 || steps[len(steps)-1] != done {
 		t.Errorf("progress %+v", steps)
 	}
 	if done, err = a.Prune(t.Context(), nil); err != nil || done != (core.Pruned{}) {
@@ -94,7 +94,7 @@ func TestPruneStopsWithItsContextAndSaysWhatItDid(t *testing.T) {
 	a.expire(t, 1200)
 	ctx, cancel := context.WithCancel(t.Context())
 	done, err := a.Prune(ctx, func(core.Pruned) { cancel() })
-	if err == nil || done.Sessions != 500 {
+	if err == nil || done.Sessions != 100 {
 		t.Errorf("pruned %+v, %v", done, err)
 	}
 }
