@@ -100,7 +100,7 @@ func (r *Request) Identity(ctx context.Context) (*Identity, error) {
 	if id, err, known := r.known(); known {
 		return id, err
 	}
-	id, err := r.auth.sessions.check(context.WithValue(ctx, lookupKey{}, r), r)
+	id, err := r.auth.sessions.check(ctx, r)
 	if errors.Is(err, context.Canceled) {
 		return nil, err // says nothing about the session: the next one asks again
 	}
@@ -115,6 +115,11 @@ func (r *Request) Identity(ctx context.Context) (*Identity, error) {
 // lookupKey marks a context in which the session of a request is being looked
 // up.
 type lookupKey struct{}
+
+// inLookup is the context for what runs hooks during the lookup.
+func (r *Request) inLookup(ctx context.Context) context.Context {
+	return context.WithValue(ctx, lookupKey{}, r)
+}
 
 // known returns what has been found out about the session, if anything has.
 func (r *Request) known() (id *Identity, err error, known bool) { //nolint:revive // the error is not this function's own

@@ -362,17 +362,29 @@ func untold(rows int64, err error) error {
 }
 
 // addHooked is [Database.Add] for a table with hooks.
-func (d *Database) addHooked(ctx context.Context, t *store.Table, w store.Where, delta map[string]int64, set store.Record) (row store.Record, err error) {
-	err = d.Tx(ctx, func(ctx context.Context) error {
+func (d *Database) addHooked(ctx context.Context, t *store.Table, w store.Where, delta map[string]int64, set store.Record) (store.Record, error) {
+	return d.inTx(ctx, func(ctx context.Context) (store.Record, error) {
 		found, err := d.oneRow(ctx, t, w)
-		if err != nil {
-			return err
+		if err != nil || found == nil {
+			return nil, err
 		}
-		row, err = d.changeRow(ctx, t, found, w, delta, set)
+		return d.changeRow(ctx, t, found, w, delta, set)
+	})
+}
+
+// inTx runs fn, which returns the row that it was about, in a transaction. No
+// row is [store.ErrNotFound]; that is an answer, and no failure of a transaction
+// that the call is part of.
+func (d *Database) inTx(ctx context.Context, fn func(ctx context.Context) (store.Record, error)) (row store.Record, err error) {
+	err = d.Tx(ctx, func(ctx context.Context) error {
+		row, err = fn(ctx)
 		return err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case row == nil:
+		return nil, store.ErrNotFound
 	}
 	return row, nil
 }
@@ -400,17 +412,14 @@ func (d *Database) deleteHooked(ctx context.Context, t *store.Table, w store.Whe
 }
 
 // takeHooked is [Database.Take] for a table with hooks.
-func (d *Database) takeHooked(ctx context.Context, t *store.Table, w store.Where) (row store.Record, err error) {
-	err = d.Tx(ctx, func(ctx context.Context) error {
-		if row, err = d.oneRow(ctx, t, w); err != nil {
-			return err
+func (d *Database) takeHooked(ctx context.Context, t *store.Table, w store.Where) (store.Record, error) {
+	return d.inTx(ctx, func(ctx context.Context) (store.Record, error) {
+		row, err := d.oneRow(ctx, t, w)
+		if err != nil || row == nil {
+			return nil, err
 		}
-		return d.deleteRow(ctx, t, row, w, deleting{})
+		return row, d.deleteRow(ctx, t, row, w, deleting{})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return row, nil
 }
 
 // deleting are the rows that a deletion has come to, by table and id. References
@@ -514,10 +523,14 @@ func (d *Database) eachRow(ctx context.Context, t *store.Table, w store.Where, f
 	}
 }
 
-// oneRow returns a row that matches.
+// oneRow returns a row that matches, nil when there is none.
 func (d *Database) oneRow(ctx context.Context, t *store.Table, w store.Where) (store.Record, error) {
 	if w.IsZero() {
 		return nil, fmt.Errorf("%w: a write without a condition", store.ErrInvalid)
 	}
-	return call(ctx, d, func(ctx context.Context) (store.Record, error) { return d.store.FindOne(ctx, t, store.Query{Where: w}) })
+	row, err := call(ctx, d, func(ctx context.Context) (store.Record, error) { return d.store.FindOne(ctx, t, store.Query{Where: w}) })
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return row, err
 }

@@ -132,7 +132,7 @@ func (s *Sessions) check(ctx context.Context, r *Request) (*Identity, error) {
 	}
 	now := store.CanonicalTime(a.now())
 	if !row.Time("expiresAt").After(now) {
-		if err := s.home.end(ctx, row.String("userId"), hash); err != nil {
+		if err := s.home.end(r.inLookup(ctx), row.String("userId"), hash); err != nil {
 			a.log.WarnContext(ctx, "expired session was not removed", slog.Any("error", err))
 		}
 		a.cookies.clearSession(r.out)
@@ -141,7 +141,7 @@ func (s *Sessions) check(ctx context.Context, r *Request) (*Identity, error) {
 	remember := s.remembered(r, row)
 	if remember && !r.disablesRefresh() && s.dueForRefresh(row, now) {
 		r.building.Store(s.identity(row, userRow, token)) // for hooks that ask who it is
-		row, err = s.refresh(ctx, r, row, userRow, token, now)
+		row, err = s.refresh(r.inLookup(ctx), r, row, userRow, token, now)
 		if err != nil {
 			return nil, fmt.Errorf("extend session: %w", err)
 		}

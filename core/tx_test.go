@@ -86,6 +86,27 @@ func TestAFailureInsideATransactionCannotBeSwallowed(t *testing.T) {
 	}
 }
 
+func TestARowThatIsNotThereFailsNoTransaction(t *testing.T) {
+	t.Parallel()
+	var j journal
+	a := newApp(t, withPlugins(things{}), withHooks(j.hook("thing", "name")))
+	db := a.Database()
+	err := db.Tx(t.Context(), func(ctx context.Context) error {
+		if _, err := db.Take(ctx, "thing", store.Eq("name", "none")); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("take: %v", err)
+		}
+		if _, err := db.Add(ctx, "thing", store.Eq("name", "none"), map[string]int64{"size": 1}, nil); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("add: %v", err)
+		}
+		_, err := db.Create(ctx, "thing", store.Record{"name": "x"})
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	a.wantsRows(t, "thing", 1)
+}
+
 func TestHooksAreToldAlthoughOtherWorkFails(t *testing.T) {
 	t.Parallel()
 	var j journal
@@ -335,6 +356,30 @@ func TestAHookMayAskWhoItIs(t *testing.T) {
 		a.clock.Advance(25 * 3600e9)
 		if b.Get("/api/auth/get-session").Want(200).Body == "null" || asked.Load() != 2 {
 			t.Errorf("asked %d times", asked.Load())
+		}
+	})
+}
+
+func TestAHookMayAskWhoItIsWhenASessionHasExpired(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, home func(*core.Config)) {
+		a := newApp(t, home, withHooks(core.DatabaseHook{Table: core.TableSession, BeforeDelete: func(ctx context.Context, _ store.Record) error {
+			if user, err := core.CurrentUser(ctx); user != nil || err != nil {
+				t.Errorf("the hook is told %+v, %v", user, err)
+			}
+			return nil
+		}}))
+		b := a.signUp(t, "a@b.com")
+		user, err := a.Users().ByEmail(t.Context(), "a@b.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.clock.Advance(8 * 24 * 3600e9)
+		if b.Get("/api/auth/get-session").Want(200).Body != "null" {
+			t.Error("the session is alive")
+		}
+		if list, err := a.Sessions().List(t.Context(), user.ID); err != nil || len(list) != 0 {
+			t.Errorf("left are %v, %v", list, err)
 		}
 	})
 }
